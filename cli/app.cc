@@ -1,0 +1,192 @@
+#include "cli/app.h"
+
+#include <algorithm>
+#include <memory>
+#include <utility>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/match.h"
+#include "absl/strings/str_cat.h"
+#include "cli/args.h"
+#include "cli/commands.h"
+#include "cli/flags.h"
+#include "cli/help.h"
+#include "services/common/status_macros.h"
+
+namespace center::cli {
+namespace {
+
+constexpr char kExamples[] =
+    "Five commands to begin with:\n"
+    "  centerctl coordinator start            # the daemon that looks after everything\n"
+    "  centerctl server start -p 5000 -n 2    # two workers that take lines on port 5000\n"
+    "  echo hello | centerctl send default    # or any program that writes to 127.0.0.1:5000\n"
+    "  centerctl tail --from earliest         # what they received\n"
+    "  centerctl worker list                  # how they are\n"
+    "\n"
+    "Exit codes: 0 ok, 1 failure, 2 usage, 3 not running, 64+N the coordinator answered status N.";
+
+// What the global flags write into while the command line is parsed.
+struct GlobalFlags {
+  Globals globals;
+  std::string format;
+  std::string color = "auto";
+};
+
+void AddGlobalFlags(CLI::App& root, GlobalFlags& flags) {
+  root.add_option("--address", flags.globals.address,
+                  "The coordinator: unix:/path or host:port (default: its socket in "
+                  "$XDG_RUNTIME_DIR/center or /tmp/center-$UID; env CENTER_ADDRESS)")
+      ->type_name("ADDR")
+      ->envname("CENTER_ADDRESS");
+  AddChoice(root, "-o,--output", &flags.format,
+            {"table", "wide", "json", "yaml", "name", "pretty", "raw"},
+            "How answers are printed; pretty and raw are for tail (env CENTER_OUTPUT)")
+      ->type_name("FORMAT")
+      ->envname("CENTER_OUTPUT");
+  AddDuration(root, "--timeout", &flags.globals.timeout,
+              "How long to wait for an answer (default 10s; env CENTER_TIMEOUT)")
+      ->envname("CENTER_TIMEOUT");
+  root.add_flag("-q,--quiet", flags.globals.quiet,
+                "No remarks on stderr, only errors (env CENTER_QUIET)")
+      ->envname("CENTER_QUIET");
+  AddChoice(root, "--color", &flags.color, {"auto", "always", "never"},
+            "Colours: auto is on a terminal and without NO_COLOR (env CENTER_COLOR)")
+      ->envname("CENTER_COLOR");
+}
+
+// One command line: the tree and what it selects.
+class Invocation {
+ public:
+  explicit Invocation(const Dependencies& dependencies) : dependencies_(dependencies) {
+    root_.name("centerctl");
+    root_.footer(kExamples);
+    root_.fallthrough();
+    // One noun: the words after it are never taken for another ("tail worker" reads a server).
+    root_.require_subcommand(0, 1);
+    root_.set_help_flag("-h,--help", "This screen, for any command");
+    AddGlobalFlags(root_, flags_);
+    AddCoordinatorCommands(root_, selection_);
+    AddServerCommands(root_, selection_);
+    AddWorkerCommands(root_, selection_);
+    AddTailCommand(root_, selection_);
+    AddSendCommand(root_, selection_);
+    AddEventsCommand(root_, selection_);
+    AddJournalCommands(root_, selection_);
+    AddBenchCommands(root_, selection_);
+    AddVersionCommand(root_, selection_);
+    CLI::App* help = root_.add_subcommand("help", "Show help for a command");
+    help->add_option("COMMAND", help_words_, "The command: `help server start`")
+        ->type_name("COMMAND");
+  }
+
+  int Run(std::vector<std::string> args);
+
+ private:
+  absl::Status Parse(const std::vector<std::string>& args);
+  int Help(const std::vector<std::string>& words);
+  int Fail(Context& context, const absl::Status& status, const CLI::App* show_help);
+
+  const Dependencies& dependencies_;
+  CLI::App root_{
+      "Controls a fleet of ingestion servers: starts and stops them, shows how they are,\n"
+      "reads what they received."};
+  GlobalFlags flags_;
+  Selection selection_;
+  std::vector<std::string> help_words_;
+};
+
+// The design writes `--from cursor FILE`: two words that are one value.
+void JoinCursorWords(std::vector<std::string>* args) {
+  for (size_t i = 0; i + 2 < args->size(); ++i) {
+    if ((*args)[i] != "--from" || (*args)[i + 1] != "cursor") continue;
+    (*args)[i + 1] = absl::StrCat("cursor:", (*args)[i + 2]);
+    args->erase(args->begin() + static_cast<std::ptrdiff_t>(i) + 2);
+  }
+}
+
+absl::Status Invocation::Parse(const std::vector<std::string>& args) {
+  std::vector<std::string> reversed(args.rbegin(), args.rend());
+  try {
+    root_.parse(std::move(reversed));
+  } catch (const CLI::ExtrasError& error) {
+    std::string extra;
+    for (const std::string& word : root_.remaining(true)) {
+      absl::StrAppend(&extra, extra.empty() ? "" : " ", word);
+    }
+    return UsageError(absl::StrCat("unexpected: ", extra.empty() ? error.what() : extra));
+  } catch (const CLI::Error& error) {
+    return UsageError(error.what());
+  }
+  if (!flags_.format.empty() && !ParseFormat(flags_.format, &flags_.globals.format)) {
+    return UsageError(absl::StrCat("-o does not know ", flags_.format));
+  }
+  flags_.globals.timeout_given = root_.get_option("--timeout")->count() > 0;
+  if (flags_.globals.timeout == absl::ZeroDuration()) {
+    flags_.globals.timeout = absl::InfiniteDuration();
+  }
+  flags_.globals.color = flags_.color == "always"  ? ColorMode::kAlways
+                         : flags_.color == "never" ? ColorMode::kNever
+                                                   : ColorMode::kAuto;
+  return absl::OkStatus();
+}
+
+int Invocation::Fail(Context& context, const absl::Status& status, const CLI::App* show_help) {
+  const std::string text = Explain(status);
+  if (!text.empty()) {
+    context.Warn(absl::StrCat(context.err_style()(Color::kRed, "centerctl:"), " ", text));
+  }
+  if (show_help != nullptr) context.Warn(absl::StrCat("\n", HelpText(*show_help)));
+  return ExitCodeOf(status);
+}
+
+int Invocation::Help(const std::vector<std::string>& words) {
+  Context context(flags_.globals, dependencies_);
+  const CommandWalk walk = WalkCommands(root_, words);
+  if (!walk.error.ok()) return Fail(context, walk.error, walk.app);
+  context.out().Append(HelpText(*walk.app));
+  return ExitCodeOf(context.out().Flush());
+}
+
+int Invocation::Run(std::vector<std::string> args) {
+  JoinCursorWords(&args);
+  const CommandWalk walk = WalkCommands(root_, args);
+  if (args.empty() || (walk.help && walk.error.ok())) {
+    Context context(flags_.globals, dependencies_);
+    context.out().Append(HelpText(*walk.app));
+    return ExitCodeOf(context.out().Flush());
+  }
+  absl::Status parsed = walk.error.ok() ? Parse(args) : walk.error;
+  if (parsed.ok() && walk.app->get_name() == "help") return Help(help_words_);
+  Context context(flags_.globals, dependencies_);
+  if (!parsed.ok()) return Fail(context, parsed, walk.app);
+  if (!selection_.run) {
+    const absl::Status missing =
+        UsageError(absl::StrCat("`", FullName(*walk.app), "` needs a command"));
+    return Fail(context, missing, walk.app);
+  }
+  absl::Status result = selection_.run(context);
+  result.Update(context.out().Flush());
+  return Fail(context, result, nullptr);
+}
+
+}  // namespace
+
+absl::Status RequireFormat(const Context& context, std::initializer_list<Format> allowed) {
+  const Format format = context.globals().format;
+  if (format == Format::kDefault) return absl::OkStatus();
+  std::string names;
+  for (const Format candidate : allowed) {
+    if (candidate == format) return absl::OkStatus();
+    absl::StrAppend(&names, names.empty() ? "" : ", ", FormatName(candidate));
+  }
+  return UsageError(
+      absl::StrCat("this command does not print -o ", FormatName(format), ", but ", names));
+}
+
+int RunCenterctl(std::vector<std::string> args, const Dependencies& dependencies) {
+  Invocation invocation(dependencies);
+  return invocation.Run(std::move(args));
+}
+
+}  // namespace center::cli

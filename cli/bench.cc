@@ -1,0 +1,88 @@
+// `bench ingest|latency`: how fast this installation is, measured through its real paths.
+#include "cli/bench.h"
+
+#include <algorithm>
+#include <memory>
+#include <thread>
+
+#include "cli/commands.h"
+#include "cli/flags.h"
+
+namespace center::cli {
+namespace {
+
+constexpr uint32_t kConnectionsMax = 20'000;
+constexpr uint32_t kSubscribersMax = 256;
+constexpr uint64_t kPayloadBytesMax = 64 << 20;
+
+void AddIngest(CLI::App* noun, Selection& selection) {
+  CLI::App* ingest = noun->add_subcommand(
+      "ingest", "Send as fast as the server takes it, and count at every station");
+  auto options = std::make_shared<BenchIngestOptions>();
+  options->threads = std::max(1u, std::min(4u, std::thread::hardware_concurrency()));
+  ingest->add_option("--server", options->server, "The server (default: \"default\")")
+      ->type_name("NAME");
+  ingest
+      ->add_option("--to", options->to,
+                   "Send here instead of the server's own address; without --server nothing but "
+                   "the sending is measured")
+      ->type_name("HOST:PORT");
+  ingest->add_option("--connections", options->connections, "Producer connections (default 4)")
+      ->type_name("N")
+      ->check(CLI::Range(1u, kConnectionsMax));
+  ingest
+      ->add_option("--threads", options->threads, "Sender threads (default: one a core, at most 4)")
+      ->type_name("N")
+      ->check(CLI::Range(1u, 64u));
+  AddByteSize(*ingest, "--payload-bytes", &options->payload_bytes,
+              "Bytes of each payload, without its delimiter (default 100)");
+  AddDuration(*ingest, "--duration", &options->duration, "How long to send (default 5s)");
+  ingest->add_option("--count", options->count, "Send so many payloads instead")->type_name("N");
+  ingest
+      ->add_option("--subscribers", options->subscribers,
+                   "Readers that receive and count everything meanwhile (default 0)")
+      ->type_name("N")
+      ->check(CLI::Range(0u, kSubscribersMax));
+  ingest->footer(
+      "The payloads are stored in the server's journal like any others. Exit code 1 when the "
+      "counts\n"
+      "sent, journalled and received differ.");
+  OnSelected(ingest, selection, [options](Context& context) -> absl::Status {
+    if (options->payload_bytes == 0 || options->payload_bytes > kPayloadBytesMax) {
+      return UsageError("--payload-bytes must be 1 to 64MiB");
+    }
+    return BenchIngest(context, *options);
+  });
+}
+
+void AddLatency(CLI::App* noun, Selection& selection) {
+  CLI::App* latency =
+      noun->add_subcommand("latency", "Time from a producer's send to a subscriber's receipt");
+  auto options = std::make_shared<BenchLatencyOptions>();
+  latency->add_option("--server", options->server, "The server (default: \"default\")")
+      ->type_name("NAME");
+  latency->add_option("--rate", options->rate, "Payloads a second (default 10000)")
+      ->type_name("N")
+      ->check(CLI::Range(uint64_t{1}, uint64_t{1'000'000}));
+  AddByteSize(*latency, "--payload-bytes", &options->payload_bytes,
+              "Bytes of each payload, at least 16 (default 100)");
+  AddDuration(*latency, "--duration", &options->duration, "How long to send (default 5s)");
+  OnSelected(latency, selection, [options](Context& context) -> absl::Status {
+    if (options->payload_bytes < 16 || options->payload_bytes > kPayloadBytesMax) {
+      return UsageError("--payload-bytes must be 16 to 64MiB");
+    }
+    if (options->duration > absl::Hours(1)) return UsageError("--duration is at most 1h");
+    return BenchLatency(context, *options);
+  });
+}
+
+}  // namespace
+
+void AddBenchCommands(CLI::App& root, Selection& selection) {
+  CLI::App* noun = root.add_subcommand("bench", "Measure throughput and latency");
+  noun->require_subcommand(0, 1);
+  AddIngest(noun, selection);
+  AddLatency(noun, selection);
+}
+
+}  // namespace center::cli

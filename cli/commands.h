@@ -1,0 +1,37 @@
+// The nouns of centerctl: each adds its commands to the tree.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "CLI/CLI.hpp"
+#include "absl/status/status.h"
+#include "cli/context.h"
+
+namespace center::cli {
+
+// What the parsed command line asks for.
+struct Selection {
+  std::function<absl::Status(Context&)> run;
+};
+
+// Runs `run` when the command line names `app`.
+inline void OnSelected(CLI::App* app, Selection& selection,
+                       std::function<absl::Status(Context&)> run) {
+  app->callback([&selection, run = std::move(run)] { selection.run = run; });
+}
+
+void AddCoordinatorCommands(CLI::App& root, Selection& selection);
+void AddServerCommands(CLI::App& root, Selection& selection);
+void AddWorkerCommands(CLI::App& root, Selection& selection);
+void AddTailCommand(CLI::App& root, Selection& selection);
+void AddSendCommand(CLI::App& root, Selection& selection);
+void AddEventsCommand(CLI::App& root, Selection& selection);
+void AddJournalCommands(CLI::App& root, Selection& selection);
+void AddBenchCommands(CLI::App& root, Selection& selection);
+void AddVersionCommand(CLI::App& root, Selection& selection);
+
+// Usage error when -o asks for what the command does not print.
+absl::Status RequireFormat(const Context& context, std::initializer_list<Format> allowed);
+
+}  // namespace center::cli

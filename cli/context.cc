@@ -1,0 +1,63 @@
+#include "cli/context.h"
+
+#include <cstdlib>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "services/common/status_macros.h"
+
+namespace center::cli {
+namespace {
+
+Style StyleFor(ColorMode mode, const Writer& writer) {
+  if (mode == ColorMode::kAlways) return Style(true);
+  if (mode == ColorMode::kNever) return Style(false);
+  // https://no-color.org: any value that is not empty.
+  const char* no_color = std::getenv("NO_COLOR");
+  const char* term = std::getenv("TERM");
+  const bool dumb = term != nullptr && absl::string_view(term) == "dumb";
+  return Style(writer.is_terminal() && !dumb && (no_color == nullptr || *no_color == '\0'));
+}
+
+}  // namespace
+
+Context::Context(Globals globals, Dependencies dependencies)
+    : globals_(std::move(globals)),
+      dependencies_(std::move(dependencies)),
+      out_(dependencies_.out_fd),
+      err_(dependencies_.err_fd),
+      out_style_(StyleFor(globals_.color, out_)),
+      err_style_(StyleFor(globals_.color, err_)) {}
+
+void Context::Say(absl::string_view line) {
+  if (!globals_.quiet) Warn(line);
+}
+
+void Context::Warn(absl::string_view line) { ErrText(absl::StrCat(line, "\n")); }
+
+void Context::ErrText(absl::string_view text) {
+  err_.Append(text);
+  // There is nowhere to report that stderr cannot be written.
+  (void)err_.Flush();
+}
+
+std::string Context::address() const {
+  if (!globals_.address.empty()) return globals_.address;
+  return absl::StrCat("unix:", DefaultRuntimeDir(), "/center.sock");
+}
+
+absl::StatusOr<std::shared_ptr<grpc::Channel>> Context::Channel() {
+  if (channel_ == nullptr) {
+    const auto parsed = ParseNetAddress(address());
+    if (!parsed.ok()) return UsageError(absl::StrCat("--address: ", parsed.status().message()));
+    channel_ = dependencies_.connect(*parsed);
+  }
+  return channel_;
+}
+
+void Context::SetDeadline(grpc::ClientContext& call, absl::Duration timeout) {
+  if (timeout == absl::InfiniteDuration()) return;
+  call.set_deadline(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(timeout));
+}
+
+}  // namespace center::cli

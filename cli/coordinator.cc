@@ -1,0 +1,268 @@
+// `coordinator start|stop|status`: the daemon that everything else talks to.
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <climits>
+#include <cstdlib>
+#include <fstream>
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/strip.h"
+#include "center/v1/server.grpc.pb.h"
+#include "cli/commands.h"
+#include "cli/daemon.h"
+#include "cli/flags.h"
+#include "services/common/status_macros.h"
+#include "services/common/text.h"
+
+namespace center::cli {
+namespace {
+
+constexpr absl::Duration kPollInterval = absl::Milliseconds(10);
+constexpr absl::Duration kProbeTimeout = absl::Seconds(1);
+constexpr size_t kLogTailBytes = 4096;
+
+struct StartFlags {
+  std::string data_dir;
+  std::vector<std::string> listen;
+  std::string http;
+  std::string log_format;
+  std::string log_level;
+  bool insecure = false;
+  bool foreground = false;
+  std::vector<std::string> extra;
+};
+
+// $XDG_STATE_HOME/center, ~/.local/state/center, or /var/lib/center for a user without a home.
+std::string DefaultDataDir() {
+  const char* state = std::getenv("XDG_STATE_HOME");
+  if (state != nullptr && *state == '/') return absl::StrCat(state, "/center");
+  const char* home = std::getenv("HOME");
+  if (home != nullptr && *home == '/') return absl::StrCat(home, "/.local/state/center");
+  return "/var/lib/center";
+}
+
+absl::StatusOr<v1::Coordinator> AskCoordinator(Context& context, absl::Duration timeout) {
+  auto answer = context.Call<v1::ServerService>(&v1::ServerService::Stub::GetCoordinator,
+                                                v1::GetCoordinatorRequest(), timeout);
+  if (!answer.ok()) return answer.status();
+  return std::move(*answer->mutable_coordinator());
+}
+
+absl::StatusOr<std::string> MakeDataDir(const std::string& wanted) {
+  const std::string dir = wanted.empty() ? DefaultDataDir() : wanted;
+  RETURN_IF_ERROR(MakeDirectories(dir));
+  char resolved[PATH_MAX];
+  if (::realpath(dir.c_str(), resolved) == nullptr) return ErrnoStatus(errno, dir);
+  return std::string(resolved);
+}
+
+std::vector<std::string> CoordinatorArgs(const Context& context, const StartFlags& flags,
+                                         const std::string& data_dir) {
+  std::vector<std::string> args = {"--data-dir", data_dir};
+  std::vector<std::string> listen = flags.listen;
+  if (listen.empty() && !context.globals().address.empty()) listen = {context.globals().address};
+  for (const std::string& address : listen) {
+    args.push_back("--listen");
+    args.push_back(address);
+  }
+  const auto add = [&](const char* flag, const std::string& value) {
+    if (value.empty()) return;
+    args.push_back(flag);
+    args.push_back(value);
+  };
+  add("--http", flags.http);
+  add("--log-format", flags.log_format);
+  add("--log-level", flags.log_level);
+  if (flags.insecure) args.push_back("--insecure");
+  args.insert(args.end(), flags.extra.begin(), flags.extra.end());
+  return args;
+}
+
+// Replaces this process: for containers and service managers.
+absl::Status Exec(const std::string& program, const std::vector<std::string>& args) {
+  std::vector<char*> argv = {const_cast<char*>(program.c_str())};
+  for (const std::string& arg : args) argv.push_back(const_cast<char*>(arg.c_str()));
+  argv.push_back(nullptr);
+  ::execv(program.c_str(), argv.data());
+  return ErrnoStatus(errno, absl::StrCat("run ", program));
+}
+
+absl::Status WritePidFile(const std::string& path, int64_t pid) {
+  std::ofstream file(path, std::ios::trunc);
+  file << pid << "\n";
+  file.close();
+  if (!file) return ErrnoStatus(errno, absl::StrCat("write ", path));
+  return absl::OkStatus();
+}
+
+absl::Status DiedAtStart(const std::string& log_path, int64_t log_start) {
+  const std::string tail = FileTail(log_path, log_start, kLogTailBytes);
+  return absl::InternalError(
+      absl::StrCat("the coordinator ended while it was starting",
+                   tail.empty() ? "" : absl::StrCat("; it said:\n", absl::StripSuffix(tail, "\n")),
+                   "\n  Its log is ", log_path, "."));
+}
+
+absl::Status PrintCoordinator(Context& context, const v1::Coordinator& coordinator) {
+  const Format format = context.globals().format;
+  if (format == Format::kJson || format == Format::kYaml) {
+    ASSIGN_OR_RETURN(const std::string text, Render(coordinator, format));
+    context.out().Append(text);
+    return absl::OkStatus();
+  }
+  if (format == Format::kName) {
+    context.out().Append("coordinator\n");
+    return absl::OkStatus();
+  }
+  const absl::Time start = absl::FromUnixSeconds(coordinator.start_time().seconds());
+  Table table({{""}, {""}});
+  table.AddRow({"State", {"RUNNING", Color::kGreen}});
+  table.AddRow({"PID", absl::StrCat(coordinator.pid())});
+  table.AddRow({"Version", coordinator.version()});
+  table.AddRow({"Up", FormatAge(context.clock().Wall() - start)});
+  table.AddRow({"Addresses", absl::StrJoin(coordinator.addresses(), ", ")});
+  table.AddRow({"Data", coordinator.data_dir()});
+  table.AddRow({"Servers", absl::StrCat(coordinator.servers())});
+  table.AddRow({"Workers", absl::StrCat(coordinator.workers())});
+  context.out().Append(table.Render(context.out_style(), false));
+  return absl::OkStatus();
+}
+
+// Asks again until it answers, ends, or the time is over.
+absl::Status WaitForAnswer(Context& context, DaemonProcess& daemon, const DaemonSpec& spec,
+                           int64_t log_start) {
+  const absl::Time deadline = context.clock().Wall() + context.globals().timeout;
+  for (;;) {
+    const auto answer = AskCoordinator(context, kProbeTimeout);
+    if (answer.ok() && answer->pid() == daemon.pid()) {
+      context.Say(absl::StrCat("coordinator started: pid ", daemon.pid(), ", ",
+                               absl::StrJoin(answer->addresses(), ", "), ", data in ",
+                               answer->data_dir()));
+      return context.globals().format == Format::kDefault ? absl::OkStatus()
+                                                          : PrintCoordinator(context, *answer);
+    }
+    if (daemon.WaitForEnd(kPollInterval)) return DiedAtStart(spec.log_path, log_start);
+    if (context.clock().Wall() >= deadline) {
+      return absl::DeadlineExceededError(
+          absl::StrCat("the coordinator (pid ", daemon.pid(), ") does not answer at ",
+                       context.address(), " yet; it is left running. Its log is ", spec.log_path));
+    }
+  }
+}
+
+// The context in which the new coordinator is asked: where it was told to listen.
+Globals GlobalsOfStarted(const Context& context, const StartFlags& flags) {
+  Globals globals = context.globals();
+  if (globals.address.empty() && !flags.listen.empty()) globals.address = flags.listen[0];
+  return globals;
+}
+
+absl::Status Start(Context& outer, const StartFlags& flags) {
+  RETURN_IF_ERROR(
+      RequireFormat(outer, {Format::kTable, Format::kJson, Format::kYaml, Format::kName}));
+  Context context(GlobalsOfStarted(outer, flags), outer.dependencies());
+  const auto running = AskCoordinator(context, kProbeTimeout);
+  if (running.ok()) {
+    return WithHint(absl::AlreadyExistsError(
+                        absl::StrCat("a coordinator runs already at ", context.address(), ": pid ",
+                                     running->pid(), ", data in ", running->data_dir())),
+                    "`centerctl coordinator stop` ends it; --listen starts another elsewhere.");
+  }
+  if (ExitCodeOf(running.status()) == kExitUsage) return running.status();
+  ASSIGN_OR_RETURN(const std::string data_dir, MakeDataDir(flags.data_dir));
+  DaemonSpec spec{absl::StrCat(context.dependencies().program_dir, "/center-coordinator"),
+                  CoordinatorArgs(outer, flags, data_dir),
+                  absl::StrCat(data_dir, "/coordinator.log")};
+  if (::access(spec.program.c_str(), X_OK) != 0) {
+    return absl::NotFoundError(absl::StrCat("there is no program ", spec.program,
+                                            ": centerctl looks for it beside itself"));
+  }
+  if (flags.foreground) return Exec(spec.program, spec.args);
+  struct stat log;
+  const int64_t log_start = ::stat(spec.log_path.c_str(), &log) == 0 ? log.st_size : 0;
+  ASSIGN_OR_RETURN(DaemonProcess daemon, DaemonProcess::Start(spec));
+  RETURN_IF_ERROR(WritePidFile(absl::StrCat(data_dir, "/coordinator.pid"), daemon.pid()));
+  RETURN_IF_ERROR(WaitForAnswer(context, daemon, spec, log_start));
+  return context.out().Flush();
+}
+
+absl::Status Stop(Context& context) {
+  RETURN_IF_ERROR(RequireFormat(context, {}));
+  ASSIGN_OR_RETURN(const v1::Coordinator coordinator,
+                   AskCoordinator(context, context.globals().timeout));
+  ASSIGN_OR_RETURN(const NetAddress address, ParseNetAddress(context.address()));
+  if (!address.IsLocal()) {
+    return absl::FailedPreconditionError(
+        absl::StrCat("the coordinator at ", context.address(),
+                     " is on another machine: it can only be stopped there"));
+  }
+  ASSIGN_OR_RETURN(DaemonProcess daemon, DaemonProcess::Find(coordinator.pid()));
+  RETURN_IF_ERROR(daemon.Terminate());
+  if (!daemon.WaitForEnd(context.globals().timeout)) {
+    return absl::DeadlineExceededError(absl::StrCat(
+        "the coordinator (pid ", coordinator.pid(), ") was told to end but has not within ",
+        FormatShortDuration(context.globals().timeout), "; it goes on ending"));
+  }
+  const std::string pid_path = absl::StrCat(coordinator.data_dir(), "/coordinator.pid");
+  const auto pid_text = ReadSmallFile(pid_path, 64);
+  if (pid_text.ok() && *pid_text == absl::StrCat(coordinator.pid(), "\n") &&
+      ::unlink(pid_path.c_str()) != 0) {
+    context.Warn(absl::StrCat("could not remove ", pid_path));
+  }
+  context.Say(absl::StrCat("coordinator stopped: pid ", coordinator.pid()));
+  return absl::OkStatus();
+}
+
+absl::Status Status(Context& context) {
+  RETURN_IF_ERROR(RequireFormat(
+      context, {Format::kTable, Format::kWide, Format::kJson, Format::kYaml, Format::kName}));
+  ASSIGN_OR_RETURN(const v1::Coordinator coordinator,
+                   AskCoordinator(context, context.globals().timeout));
+  return PrintCoordinator(context, coordinator);
+}
+
+}  // namespace
+
+void AddCoordinatorCommands(CLI::App& root, Selection& selection) {
+  CLI::App* noun = root.add_subcommand(
+      "coordinator", "Start, stop and show the daemon that looks after everything");
+  noun->require_subcommand(0, 1);
+
+  CLI::App* start = noun->add_subcommand("start", "Start the coordinator in the background");
+  auto flags = std::make_shared<StartFlags>();
+  start
+      ->add_option("--data-dir", flags->data_dir,
+                   "Where it keeps its state and the journals (default: $XDG_STATE_HOME/center or "
+                   "~/.local/state/center; env CENTER_DATA_DIR)")
+      ->type_name("DIR")
+      ->envname("CENTER_DATA_DIR");
+  start
+      ->add_option("--listen", flags->listen,
+                   "Where it answers, may be repeated (default: --address when given, else its "
+                   "unix socket and 127.0.0.1:7070)")
+      ->type_name("ADDR")
+      ->expected(1)
+      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
+  start->add_option("--http", flags->http, "Where it serves HTTP, or off (default 127.0.0.1:7071)")
+      ->type_name("ADDR|off");
+  AddChoice(*start, "--log-format", &flags->log_format, {"text", "json"}, "How it logs");
+  AddChoice(*start, "--log-level", &flags->log_level, {"trace", "debug", "info", "warn", "error"},
+            "How much it logs (default info)");
+  start->add_flag("--insecure", flags->insecure, "Allow addresses beyond this machine without TLS");
+  start->add_flag("--foreground", flags->foreground,
+                  "Become the coordinator instead of starting one: for containers and systemd");
+  start->add_option("EXTRA", flags->extra, "More flags for center-coordinator, after --")
+      ->type_name("-- ARGS");
+  OnSelected(start, selection, [flags](Context& context) { return Start(context, *flags); });
+
+  OnSelected(noun->add_subcommand("stop", "End the coordinator and wait until it has ended"),
+             selection, Stop);
+  OnSelected(noun->add_subcommand("status", "Show the coordinator; exit code 3 when none runs"),
+             selection, Status);
+}
+
+}  // namespace center::cli

@@ -1,0 +1,149 @@
+// `events`: what happened to processes, and why.
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "center/v1/event.grpc.pb.h"
+#include "cli/commands.h"
+#include "cli/flags.h"
+#include "cli/retry.h"
+#include "cli/signals.h"
+#include "cli/views.h"
+#include "services/common/log.h"
+#include "services/common/status_macros.h"
+
+namespace center::cli {
+namespace {
+
+struct EventsFlags {
+  std::string server;
+  std::string since;
+  bool follow = false;
+};
+
+Color ColorOf(v1::EventType type) {
+  switch (type) {
+    case v1::EVENT_TYPE_WORKER_DIED:
+    case v1::EVENT_TYPE_WORKER_HUNG:
+    case v1::EVENT_TYPE_WORKER_FAILED:
+    case v1::EVENT_TYPE_JOURNAL_GAP:
+      return Color::kRed;
+    case v1::EVENT_TYPE_WORKER_BACKOFF:
+    case v1::EVENT_TYPE_CONNECTION_REJECTED:
+    case v1::EVENT_TYPE_INGEST_BLOCKED:
+      return Color::kYellow;
+    case v1::EVENT_TYPE_WORKER_READY:
+    case v1::EVENT_TYPE_INGEST_RESUMED:
+      return Color::kGreen;
+    default:
+      return Color::kNone;
+  }
+}
+
+std::string Padded(std::string text, size_t width) {
+  if (text.size() < width) text.resize(width, ' ');
+  return text;
+}
+
+absl::Status Print(Context& context, const v1::Event& event) {
+  switch (context.globals().format) {
+    case Format::kJson: {
+      ASSIGN_OR_RETURN(const std::string json, ToJson(event, JsonLayout::kOneLine));
+      context.out().Append(json);
+      break;
+    }
+    case Format::kYaml: {
+      ASSIGN_OR_RETURN(const std::string yaml, ToYaml(event));
+      context.out().Append(absl::StrCat("---\n", yaml));
+      break;
+    }
+    default: {
+      // Widths are fixed: the lines come one by one.
+      const std::string type = EnumFlag(v1::EventType_Name(event.type()), "EVENT_TYPE_");
+      const Style& style = context.out_style();
+      context.out().Append(absl::StrCat(style(Color::kDim, LocalTime(ToTime(event.time()))), "  ",
+                                        style(ColorOf(event.type()), Padded(type, 19)), "  ",
+                                        Padded(event.subject(), 12), "  ",
+                                        Printable(event.reason(), 2000), "\n"));
+      if (context.globals().format == Format::kWide) {
+        for (const auto& [key, value] : event.details()) {
+          context.out().Append(
+              style(Color::kDim, absl::StrCat("    ", key, ": ", Printable(value, 2000), "\n")));
+        }
+      }
+    }
+  }
+  return context.out().Flush();
+}
+
+absl::Status Watch(Context& context, const EventsFlags& flags) {
+  RETURN_IF_ERROR(
+      RequireFormat(context, {Format::kTable, Format::kWide, Format::kJson, Format::kYaml}));
+  v1::WatchEventsRequest request;
+  request.set_server(flags.server);
+  request.set_follow(flags.follow);
+  if (!flags.since.empty()) {
+    const auto since = ParseMoment(flags.since, context.clock().Wall());
+    if (!since.ok()) return UsageError(absl::StrCat("--since: ", since.status().message()));
+    *request.mutable_since_time() = ToProto(*since);
+  }
+  Reconnector reconnector(context);
+  absl::Mutex mutex;
+  grpc::ClientContext* current = nullptr;
+  SignalWatcher watcher([&](int) {
+    absl::MutexLock lock(&mutex);
+    reconnector.Stop();
+    if (current != nullptr) current->TryCancel();
+  });
+  ASSIGN_OR_RETURN(const auto channel, context.Channel());
+  const auto stub = v1::EventService::NewStub(channel);
+  for (;;) {
+    grpc::ClientContext call;
+    if (!flags.follow) Context::SetDeadline(call, context.globals().timeout);
+    {
+      absl::MutexLock lock(&mutex);
+      if (reconnector.stopped()) return absl::OkStatus();
+      current = &call;
+    }
+    const auto reader = stub->WatchEvents(&call, request);
+    v1::WatchEventsResponse response;
+    absl::Status printed;
+    while (printed.ok() && reader->Read(&response)) {
+      reconnector.OnProgress();
+      if (response.history_gone()) {
+        context.Warn("centerctl: older events than these were asked for, but are deleted");
+      }
+      if (!response.has_event()) continue;
+      request.clear_since_time();
+      request.set_since_id(response.event().id());
+      printed = Print(context, response.event());
+    }
+    if (!printed.ok()) call.TryCancel();
+    const absl::Status status = rpc::FromGrpc(reader->Finish());
+    {
+      absl::MutexLock lock(&mutex);
+      current = nullptr;
+    }
+    RETURN_IF_ERROR(printed);
+    if (reconnector.stopped() || (status.ok() && !flags.follow)) return absl::OkStatus();
+    if (!status.ok() && !(flags.follow && reconnector.ShouldRetry(status))) {
+      return reconnector.stopped() ? absl::OkStatus() : FromRpc(status, context.address());
+    }
+  }
+}
+
+}  // namespace
+
+void AddEventsCommand(CLI::App& root, Selection& selection) {
+  CLI::App* events = root.add_subcommand("events", "Show what happened to processes, and why");
+  auto flags = std::make_shared<EventsFlags>();
+  events->add_option("SERVER", flags->server, "Only events about this server and its workers")
+      ->type_name("SERVER");
+  events->add_flag("-f,--follow", flags->follow, "Go on with new events until Ctrl-C");
+  events
+      ->add_option("--since", flags->since,
+                   "Only events since then: 10m, 12:00, \"2025-06-01 12:00\", 2025-06-01T12:00:00Z")
+      ->type_name("TIME");
+  OnSelected(events, selection, [flags](Context& context) { return Watch(context, *flags); });
+}
+
+}  // namespace center::cli

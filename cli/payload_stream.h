@@ -1,0 +1,58 @@
+// PayloadService.StreamPayloads as fast as it can be read: messages are taken as bytes and their
+// batches are looked at in place.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/optional.h"
+#include "center/v1/payload.pb.h"
+#include "grpcpp/grpcpp.h"
+#include "services/common/payload_batch.h"
+
+namespace center::cli {
+
+// One StreamPayloadsResponse. The batches point into the bytes that it was parsed from.
+struct StreamMessage {
+  std::vector<BatchView> batches;
+  absl::optional<v1::Gap> gap;
+  absl::optional<v1::Progress> progress;
+};
+
+// InvalidArgument when `bytes` is no StreamPayloadsResponse.
+absl::Status ParseStreamMessage(absl::string_view bytes, StreamMessage* message);
+
+// What a subscriber that only counts needs to know of a message.
+struct StreamCounts {
+  uint64_t payloads = 0;
+  uint64_t bytes = 0;
+};
+
+// One call. Read and Finish on one thread; Cancel on any.
+class PayloadStream {
+ public:
+  PayloadStream(std::shared_ptr<grpc::Channel> channel, const v1::StreamPayloadsRequest& request);
+  PayloadStream(const PayloadStream&) = delete;
+  PayloadStream& operator=(const PayloadStream&) = delete;
+
+  // The next message, valid until the next call; false: the stream has ended, call Finish.
+  bool Read(StreamMessage* message);
+  // The same, but adds up the sizes without touching the payloads' bytes. `first`: called for
+  // gaps and progress.
+  bool ReadCounts(StreamCounts* counts, StreamMessage* rest);
+  // How the stream ended, as the coordinator said it (not yet passed through FromRpc).
+  absl::Status Finish();
+  void Cancel() { call_.TryCancel(); }
+
+ private:
+  grpc::ClientContext call_;
+  std::shared_ptr<grpc::Channel> channel_;
+  std::unique_ptr<grpc::ClientReader<grpc::ByteBuffer>> reader_;
+  std::string bytes_;
+  absl::Status malformed_;
+};
+
+}  // namespace center::cli

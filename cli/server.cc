@@ -1,0 +1,233 @@
+// `server start|stop|params|status|list`.
+#include <memory>
+
+#include "absl/strings/str_cat.h"
+#include "center/v1/server.grpc.pb.h"
+#include "cli/commands.h"
+#include "cli/request_id.h"
+#include "cli/server_flags.h"
+#include "cli/server_stop.h"
+#include "cli/views.h"
+#include "services/common/status_macros.h"
+#include "services/common/text.h"
+
+namespace center::cli {
+namespace {
+
+constexpr uint32_t kPageSize = 1000;
+
+absl::Status RequireObjectFormat(const Context& context) {
+  return RequireFormat(
+      context, {Format::kTable, Format::kWide, Format::kJson, Format::kYaml, Format::kName});
+}
+
+bool IsData(Format format) { return format == Format::kJson || format == Format::kYaml; }
+
+// For what `start` and `stop` answer: people read a sentence, programs what they asked for.
+absl::Status PrintChanged(Context& context, const v1::Server& server) {
+  const Format format = context.globals().format;
+  if (IsData(format)) {
+    ASSIGN_OR_RETURN(const std::string text, Render(server, format));
+    context.out().Append(text);
+  } else if (format == Format::kName) {
+    context.out().Append(absl::StrCat(server.name(), "\n"));
+  } else if (format != Format::kDefault) {
+    google::protobuf::RepeatedPtrField<v1::Server> servers;
+    *servers.Add() = server;
+    context.out().Append(ServerTable(servers, format == Format::kWide, context.clock().Wall())
+                             .Render(context.out_style()));
+  }
+  return absl::OkStatus();
+}
+
+absl::StatusOr<v1::Server> GetServer(Context& context, const std::string& name) {
+  v1::GetServerRequest request;
+  request.set_name(name);
+  ASSIGN_OR_RETURN(auto answer,
+                   context.Call<v1::ServerService>(&v1::ServerService::Stub::GetServer, request));
+  return std::move(*answer.mutable_server());
+}
+
+absl::Status Start(Context& context, const v1::StartServerRequest& wanted) {
+  RETURN_IF_ERROR(RequireObjectFormat(context));
+  v1::StartServerRequest request = wanted;
+  request.set_request_id(NewRequestId());
+  ASSIGN_OR_RETURN(const auto answer,
+                   context.Call<v1::ServerService>(&v1::ServerService::Stub::StartServer, request));
+  const v1::Server& server = answer.server();
+  context.Say(absl::StrCat("server ", server.name(), " is ",
+                           request.wait_ready() ? "running" : "starting", " at ", server.address(),
+                           " with ", server.spec().workers(),
+                           server.spec().workers() == 1 ? " worker" : " workers"));
+  if (server.state() == v1::SERVER_STATE_DEGRADED || server.state() == v1::SERVER_STATE_FAILED) {
+    context.Warn(absl::StrCat("not all of its workers are ready (", ReadyCount(server),
+                              "): ", server.detail(), "; `centerctl worker list` tells more"));
+  }
+  return PrintChanged(context, server);
+}
+
+absl::Status Stop(Context& context, const std::string& name, bool now) {
+  RETURN_IF_ERROR(RequireObjectFormat(context));
+  ASSIGN_OR_RETURN(const v1::Server server, StopServer(context, name, now));
+  context.Say(absl::StrCat("server ", server.name(), " stopped"));
+  return PrintChanged(context, server);
+}
+
+absl::Status Params(Context& context, const std::string& name) {
+  RETURN_IF_ERROR(
+      RequireFormat(context, {Format::kTable, Format::kWide, Format::kJson, Format::kYaml}));
+  ASSIGN_OR_RETURN(const v1::Server server, GetServer(context, name));
+  if (IsData(context.globals().format)) {
+    ASSIGN_OR_RETURN(const std::string text, Render(server.spec(), context.globals().format));
+    context.out().Append(text);
+  } else {
+    context.out().Append(SpecTable(server.spec()).Render(context.out_style()));
+  }
+  return absl::OkStatus();
+}
+
+std::string StatusText(Context& context, const v1::Server& server, bool wide) {
+  const v1::ServerSpec& spec = server.spec();
+  const absl::Time now = context.clock().Wall();
+  const absl::Time created = ToTime(server.create_time());
+  Table table({{""}, {""}});
+  table.AddRow({"Server", {server.name(), Color::kBold}});
+  table.AddRow({"State", StateCell(server.state())});
+  if (!server.detail().empty()) table.AddRow({"Detail", server.detail()});
+  table.AddRow({"Address", server.address().empty() ? std::string("-") : server.address()});
+  table.AddRow({"Ready", absl::StrCat(ReadyCount(server), " workers")});
+  table.AddRow(
+      {"Payloads", absl::StrCat("by ", EnumFlag(v1::Framing_Name(spec.framing()), "FRAMING_"), ", ",
+                                EnumFlag(v1::Durability_Name(spec.durability()), "DURABILITY_"),
+                                ", up to ", FormatBytes(spec.max_payload_bytes()))});
+  table.AddRow(
+      {"Created", absl::StrCat(LocalTime(created), " (", FormatAge(now - created), " ago)")});
+  std::string text = table.Render(context.out_style(), false);
+  if (server.workers().empty()) return text;
+  absl::StrAppend(&text, "\n",
+                  WorkerTable(server.workers(), wide, now).Render(context.out_style()));
+  for (const v1::Worker& worker : server.workers()) {
+    if (!worker.stats().blocked_reason().empty()) {
+      absl::StrAppend(&text, "\n", worker.name(),
+                      " does not read its producers: ", worker.stats().blocked_reason(), "\n");
+    }
+    if (worker.has_last_exit() && !worker.last_exit().requested()) {
+      absl::StrAppend(&text, "\n", worker.name(), " was restarted ", worker.restarts(),
+                      worker.restarts() == 1 ? " time" : " times", ", last ",
+                      FormatAge(now - ToTime(worker.last_exit().time())),
+                      " ago: ", worker.last_exit().reason(), "\n");
+    }
+  }
+  return text;
+}
+
+absl::Status ShowStatus(Context& context, const std::string& name) {
+  RETURN_IF_ERROR(RequireObjectFormat(context));
+  ASSIGN_OR_RETURN(const v1::Server server, GetServer(context, name));
+  const Format format = context.globals().format;
+  if (format == Format::kDefault || format == Format::kTable || format == Format::kWide) {
+    context.out().Append(StatusText(context, server, format == Format::kWide));
+  } else {
+    RETURN_IF_ERROR(PrintChanged(context, server));
+  }
+  RETURN_IF_ERROR(context.out().Flush());
+  const bool runs =
+      server.state() != v1::SERVER_STATE_STOPPED && server.state() != v1::SERVER_STATE_FAILED;
+  return runs ? absl::OkStatus() : QuietExit(kExitNotRunning);
+}
+
+absl::Status List(Context& context) {
+  RETURN_IF_ERROR(RequireObjectFormat(context));
+  v1::ListServersResponse all;
+  v1::ListServersRequest request;
+  request.set_page_size(kPageSize);
+  do {
+    ASSIGN_OR_RETURN(
+        auto page, context.Call<v1::ServerService>(&v1::ServerService::Stub::ListServers, request));
+    request.set_page_token(page.next_page_token());
+    all.mutable_servers()->MergeFrom(page.servers());
+  } while (!request.page_token().empty());
+  const Format format = context.globals().format;
+  if (IsData(format)) {
+    ASSIGN_OR_RETURN(const std::string text, Render(all, format));
+    context.out().Append(text);
+    return absl::OkStatus();
+  }
+  if (format == Format::kName) {
+    for (const v1::Server& server : all.servers()) {
+      context.out().Append(absl::StrCat(server.name(), "\n"));
+    }
+    return absl::OkStatus();
+  }
+  if (all.servers().empty()) {
+    context.Say("there are no servers yet: start one with `centerctl server start`");
+    return absl::OkStatus();
+  }
+  context.out().Append(ServerTable(all.servers(), format == Format::kWide, context.clock().Wall())
+                           .Render(context.out_style()));
+  return absl::OkStatus();
+}
+
+std::shared_ptr<std::string> AddName(CLI::App* command) {
+  auto name = std::make_shared<std::string>("default");
+  command->add_option("NAME", *name, "The server (default: \"default\")")->type_name("NAME");
+  return name;
+}
+
+void AddStart(CLI::App* noun, Selection& selection) {
+  CLI::App* start = noun->add_subcommand(
+      "start", "Start a server, or one that was stopped, and wait until it is ready");
+  auto request = std::make_shared<v1::StartServerRequest>();
+  auto spec = std::make_shared<v1::ServerSpec>();
+  auto name = std::make_shared<std::string>("default");
+  auto no_wait = std::make_shared<bool>(false);
+  start->add_option("NAME", *name, "Its name: a-z, 0-9 and - (default: \"default\")")
+      ->type_name("NAME");
+  AddSpecFlags(*start, spec);
+  start->add_flag("--no-wait", *no_wait, "Return when the port is bound, not when it is ready");
+  start->footer(
+      "A server that was stopped keeps its settings: only those given here change.\n"
+      "\n"
+      "Examples:\n"
+      "  centerctl server start\n"
+      "  centerctl server start games -p 5001 -n 4 --framing length --durability synced");
+  OnSelected(start, selection, [=](Context& context) -> absl::Status {
+    if (absl::Status valid = ValidateName("server name", *name); !valid.ok()) {
+      return UsageError(valid.message());
+    }
+    request->set_name(*name);
+    *request->mutable_spec() = *spec;
+    request->set_wait_ready(!*no_wait);
+    return Start(context, *request);
+  });
+}
+
+}  // namespace
+
+void AddServerCommands(CLI::App& root, Selection& selection) {
+  CLI::App* noun = root.add_subcommand("server", "Start, stop and show ingestion servers");
+  noun->require_subcommand(0, 1);
+  AddStart(noun, selection);
+
+  CLI::App* stop = noun->add_subcommand(
+      "stop", "Stop a server: open connections may finish, then its workers end");
+  auto stop_name = AddName(stop);
+  auto now = std::make_shared<bool>(false);
+  stop->add_flag("--now", *now, "Close open connections at once");
+  stop->footer("While it waits, a second Ctrl-C is the same as --now.");
+  OnSelected(stop, selection, [=](Context& context) { return Stop(context, *stop_name, *now); });
+
+  CLI::App* params = noun->add_subcommand("params", "Show all settings of a server");
+  auto params_name = AddName(params);
+  OnSelected(params, selection, [=](Context& context) { return Params(context, *params_name); });
+
+  CLI::App* status = noun->add_subcommand(
+      "status", "Show a server and its workers; exit code 3 when it is stopped or has failed");
+  auto status_name = AddName(status);
+  OnSelected(status, selection,
+             [=](Context& context) { return ShowStatus(context, *status_name); });
+
+  OnSelected(noun->add_subcommand("list", "List the servers"), selection, List);
+}
+
+}  // namespace center::cli

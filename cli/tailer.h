@@ -1,0 +1,61 @@
+// Reads a server's payloads, prints them, and remembers how far it is.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "absl/base/thread_annotations.h"
+#include "absl/status/status.h"
+#include "absl/synchronization/mutex.h"
+#include "center/v1/payload.grpc.pb.h"
+#include "cli/context.h"
+#include "cli/cursor.h"
+#include "cli/payload_stream.h"
+#include "cli/retry.h"
+#include "cli/tail_print.h"
+
+namespace center::cli {
+
+struct TailOptions {
+  v1::StreamPayloadsRequest request;
+  std::string subscription;  // commit what was printed here
+  std::string cursor_file;   // and save it here
+  uint64_t count = 0;        // end after so many; 0: no limit
+  Format format = Format::kPretty;
+};
+
+// Prints until the stream ends, `count` is reached, Ctrl-C, or nobody reads stdout any more. When
+// the line breaks while following it calls again from its cursor: nothing is printed twice or left
+// out. What is printed is first flushed, then committed: a payload may come again after a crash,
+// but is never lost.
+class Tailer {
+ public:
+  Tailer(Context& context, TailOptions options);
+  absl::Status Run();
+
+ private:
+  enum class Outcome { kEnded, kAgain };
+
+  // One call of the rpc.
+  absl::StatusOr<Outcome> RunStream();
+  absl::Status Process(const StreamMessage& message);
+  void TellGap(const v1::Gap& gap);
+  // Stores the cursor when enough time has passed since the last time, or `force`.
+  absl::Status Commit(bool force);
+  bool finished() const { return options_.count > 0 && printed_ >= options_.count; }
+  void Interrupt() ABSL_LOCKS_EXCLUDED(mutex_);
+
+  Context& context_;
+  TailOptions options_;
+  PayloadPrinter printer_;
+  Reconnector reconnector_;
+  CursorTracker cursor_;
+  v1::Cursor committed_;
+  SteadyTime commit_time_;
+  uint64_t printed_ = 0;
+  std::shared_ptr<grpc::Channel> channel_;
+  absl::Mutex mutex_;
+  PayloadStream* stream_ ABSL_GUARDED_BY(mutex_) = nullptr;
+};
+
+}  // namespace center::cli

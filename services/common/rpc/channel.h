@@ -1,0 +1,16 @@
+// Building gRPC channels the way every Center process does.
+#pragma once
+
+#include <memory>
+
+#include "grpcpp/grpcpp.h"
+#include "services/common/net_address.h"
+
+namespace center::rpc {
+
+// A channel to a Center process: message limits and keepalive as the servers expect them;
+// reconnects with a backoff of 50 ms to 2 s, so that a restarted peer is found again at once; never
+// a proxy.
+std::shared_ptr<grpc::Channel> MakeChannel(const NetAddress& address);
+
+}  // namespace center::rpc

@@ -1,0 +1,243 @@
+#include "services/coordinator/api/coordinator.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <chrono>
+#include <climits>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <thread>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "services/common/log.h"
+#include "services/common/rpc/server.h"
+#include "services/common/status_macros.h"
+#include "services/coordinator/api/data_dir.h"
+#include "services/coordinator/api/event_service.h"
+#include "services/coordinator/api/fleet.h"
+#include "services/coordinator/api/listener.h"
+#include "services/coordinator/api/orphan_reaper.h"
+#include "services/coordinator/api/registry_service.h"
+#include "services/coordinator/api/server_service.h"
+#include "services/coordinator/api/spec.h"
+#include "services/coordinator/api/subscriptions.h"
+#include "services/coordinator/relay/payload_relay.h"
+#include "services/coordinator/supervision/event_loop.h"
+
+namespace center::coordinator {
+namespace {
+
+// After a second signal: how long workers may take that close their connections and flush.
+constexpr auto kStopNowTimeout = std::chrono::seconds(2);
+// Calls that are still open when all workers have ended.
+constexpr auto kCallsTimeout = std::chrono::seconds(1);
+
+// The folder of a unix socket. The default one lies in /tmp, where anybody may have made it first.
+absl::Status PrepareSocketFolder(const NetAddress& address) {
+  const std::string folder = std::filesystem::path(address.path).parent_path().string();
+  if (folder.empty()) return absl::OkStatus();
+  RETURN_IF_ERROR(MakeDirectories(folder));
+  if (folder != DefaultRuntimeDir()) return absl::OkStatus();
+  struct stat status{};
+  if (::lstat(folder.c_str(), &status) != 0) return ErrnoStatus(errno, folder);
+  if (!S_ISDIR(status.st_mode) || status.st_uid != ::geteuid()) {
+    return absl::PermissionDeniedError(
+        absl::StrCat(folder, " belongs to somebody else; choose another socket with --listen"));
+  }
+  return absl::OkStatus();
+}
+
+// Where workers of this machine find the coordinator: its unix socket when it has one.
+std::string AddressForWorkers(const std::vector<NetAddress>& addresses) {
+  for (const NetAddress& address : addresses) {
+    if (address.is_unix) return address.ToString();
+  }
+  NetAddress address = addresses.front();
+  if (address.host == "0.0.0.0") address.host = "127.0.0.1";
+  if (address.host == "::") address.host = "::1";
+  return address.ToString();
+}
+
+}  // namespace
+
+// In the order of construction: what comes later uses what comes before.
+struct Coordinator::Parts {
+  Parts(CoordinatorOptions given, DataDir dir, std::unique_ptr<state::Store> opened)
+      : options(std::move(given)),
+        data_dir(std::move(dir)),
+        store(std::move(opened)),
+        launcher(loop.context()),
+        events(*store, RealClock()),
+        listener(post),
+        reaper(post),
+        timer(loop, [this] { return fleet.OnTimer(); }),
+        stop_timer(loop,
+                   [this] {
+                     spdlog::warn("workers have not ended in time; they are left alone");
+                     EndServing();
+                     return SteadyTime::max();
+                   }),
+        fleet(MakeDependencies(), {.data_dir = &data_dir,
+                                   .worker_program = options.worker_program,
+                                   .coordinator_address = "",
+                                   .log_format = options.log_format,
+                                   .log_level = options.log_level}),
+        server_service(fleet, post, self),
+        registry_service(fleet, post),
+        event_service(events, post),
+        relay(directory, MakeSubscriptionStore(*store, RealClock()),
+              [this](absl::string_view server) {
+                loop.Post([this, name = std::string(server)] { fleet.OnCommitted(name); });
+              }) {}
+
+  ~Parts() {
+    if (ending.joinable()) ending.join();
+  }
+
+  Fleet::Dependencies MakeDependencies() {
+    return {
+        .launcher = &launcher,
+        .clock = &RealClock(),
+        .store = store.get(),
+        .directory = &directory,
+        .events = &events,
+        .post = post,
+        .arm_timer = [this](SteadyTime when) { timer.ArmBy(when); },
+        .listen = [this](const std::string& host, uint16_t port,
+                         Fleet::Listened done) { listener.Listen(host, port, std::move(done)); },
+        .end_process =
+            [this](const state::ProcessRecord& process, absl::Duration grace,
+                   std::function<void()> ended) {
+              return reaper.End(process, grace, std::move(ended));
+            },
+    };
+  }
+
+  absl::Status Serve();
+  void OnStopRequested();
+  // When no worker is left: ends the streams, then the loop, as soon as gRPC has let go.
+  void EndServing();
+
+  const CoordinatorOptions options;
+  const DataDir data_dir;
+  const std::unique_ptr<state::Store> store;
+  supervision::EventLoop loop;
+  const Post post = [this](std::function<void()> task) { loop.Post(std::move(task)); };
+  supervision::PosixLauncher launcher;
+  relay::WorkerDirectory directory;
+  EventLog events;
+  Listener listener;
+  OrphanReaper reaper;
+  supervision::DeadlineTimer timer;
+  supervision::DeadlineTimer stop_timer;
+  Fleet fleet;
+  v1::Coordinator self;  // what GetCoordinator says
+  ServerServiceImpl server_service;
+  RegistryServiceImpl registry_service;
+  EventServiceImpl event_service;
+  relay::PayloadRelay relay;
+  rpc::BoundServer bound;
+
+  // Control thread.
+  int stop_requests = 0;
+  bool ended = false;
+  std::thread ending;
+};
+
+absl::Status Coordinator::Parts::Serve() {
+  RETURN_IF_ERROR(loop.HandleSignals({SIGTERM, SIGINT}, [this](int signal) {
+    spdlog::info("received signal {}", signal);
+    OnStopRequested();
+  }));
+  for (const NetAddress& address : options.listen) {
+    if (address.is_unix) RETURN_IF_ERROR(PrepareSocketFolder(address));
+  }
+  self.set_pid(::getpid());
+  self.set_version(CENTER_VERSION);
+  *self.mutable_start_time() = FromTime(RealClock().Wall());
+  self.set_data_dir(data_dir.path());
+  ASSIGN_OR_RETURN(
+      bound,
+      rpc::StartServer({.addresses = options.listen,
+                        .services = {&server_service, &registry_service, &event_service, &relay}}));
+  // Calls are answered by the control thread, which does not run yet: nobody reads this before.
+  for (const NetAddress& address : bound.addresses) {
+    self.add_addresses(address.ToString());
+    spdlog::info("serving gRPC on {}", address.ToString());
+  }
+  return fleet.Reconcile(AddressForWorkers(bound.addresses));
+}
+
+void Coordinator::Parts::OnStopRequested() {
+  ++stop_requests;
+  rpc::SetServing(*bound.server, false);
+  const bool now = stop_requests > 1;
+  spdlog::info(now ? "stopping at once" : "stopping: workers finish their connections");
+  if (now) stop_timer.ArmBy(RealClock().Steady() + kStopNowTimeout);
+  fleet.Shutdown(now, [this] { EndServing(); });
+}
+
+void Coordinator::Parts::EndServing() {
+  if (std::exchange(ended, true)) return;
+  event_service.EndStreams();
+  // Shutdown waits for open calls, and those need the control thread to end.
+  ending = std::thread([this] {
+    relay.EndStreams();
+    bound.server->Shutdown(std::chrono::system_clock::now() + kCallsTimeout);
+    bound.server->Wait();
+    loop.Stop();
+  });
+}
+
+Coordinator::Coordinator(std::unique_ptr<Parts> parts) : parts_(std::move(parts)) {}
+
+Coordinator::~Coordinator() = default;
+
+absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Create(CoordinatorOptions options) {
+  ASSIGN_OR_RETURN(DataDir data_dir, DataDir::Open(options.data_dir));
+  ASSIGN_OR_RETURN(auto store, state::Store::Open(data_dir.database()));
+  auto parts = std::make_unique<Parts>(std::move(options), std::move(data_dir), std::move(store));
+  const absl::Status served = parts->Serve();
+  // Not make_unique: the constructor is private.
+  std::unique_ptr<Coordinator> coordinator(new Coordinator(std::move(parts)));
+  if (served.ok()) return coordinator;
+  if (coordinator->parts_->bound.server != nullptr) {
+    coordinator->Stop();
+    coordinator->Run();
+  }
+  return served;
+}
+
+const std::vector<NetAddress>& Coordinator::addresses() const { return parts_->bound.addresses; }
+
+void Coordinator::Run() {
+  parts_->loop.Run();
+  spdlog::info("stopped");
+}
+
+void Coordinator::Stop() {
+  parts_->loop.Post([this] { parts_->OnStopRequested(); });
+}
+
+std::string DefaultDataDir() {
+  const char* state_home = std::getenv("XDG_STATE_HOME");
+  if (state_home != nullptr && state_home[0] == '/') return absl::StrCat(state_home, "/center");
+  const char* home = std::getenv("HOME");
+  return absl::StrCat(home != nullptr ? home : "", "/.local/state/center");
+}
+
+absl::StatusOr<std::string> SiblingProgram(const std::string& name) {
+  char self[PATH_MAX];
+  const ssize_t length = ::readlink("/proc/self/exe", self, sizeof self);
+  if (length < 0) return ErrnoStatus(errno, "readlink /proc/self/exe");
+  const std::filesystem::path path(std::string(self, static_cast<size_t>(length)));
+  std::string sibling = (path.parent_path() / name).string();
+  if (::access(sibling.c_str(), X_OK) != 0) return ErrnoStatus(errno, sibling);
+  return sibling;
+}
+
+}  // namespace center::coordinator

@@ -1,0 +1,54 @@
+// The coordinator process, put together: data directory, store, control thread, fleet, gRPC.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/status/statusor.h"
+#include "services/common/net_address.h"
+
+namespace center::coordinator {
+
+struct CoordinatorOptions {
+  std::string data_dir;
+  std::vector<NetAddress> listen;   // at least one; TCP port 0: the kernel chooses
+  std::string worker_program;       // path of center-worker
+  std::string log_format = "text";  // of the workers
+  std::string log_level = "info";
+};
+
+// Lifecycle: Create (locks the data directory, serves gRPC, takes up what the store says), Run on
+// the same thread until a signal or Stop ends it, destroy. REQUIRES: rpc::InitServerPlugins was
+// called in this process.
+class Coordinator {
+ public:
+  // Errors: FailedPrecondition (another coordinator has the data directory), AlreadyExists (an
+  // address is in use), and what the store says. Nothing is started when it fails.
+  static absl::StatusOr<std::unique_ptr<Coordinator>> Create(CoordinatorOptions options);
+  ~Coordinator();
+
+  // Where it serves, with the ports that were chosen.
+  const std::vector<NetAddress>& addresses() const;
+
+  // Serves until SIGTERM or SIGINT, then drains all workers (a second signal: at once). Desired
+  // state stays, so that the next coordinator starts the same servers.
+  void Run();
+  // As a signal. Any thread.
+  void Stop();
+
+ private:
+  struct Parts;
+  explicit Coordinator(std::unique_ptr<Parts> parts);
+
+  std::unique_ptr<Parts> parts_;
+};
+
+// The default of --data-dir: $XDG_STATE_HOME/center or ~/.local/state/center.
+std::string DefaultDataDir();
+
+// `name` in the folder of the running program.
+absl::StatusOr<std::string> SiblingProgram(const std::string& name);
+
+}  // namespace center::coordinator

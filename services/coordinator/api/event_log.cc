@@ -1,0 +1,72 @@
+#include "services/coordinator/api/event_log.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "services/common/log.h"
+#include "services/common/status_macros.h"
+#include "services/coordinator/api/spec.h"
+
+namespace center::coordinator {
+namespace {
+
+bool IsTrouble(v1::EventType type) {
+  switch (type) {
+    case v1::EVENT_TYPE_WORKER_DIED:
+    case v1::EVENT_TYPE_WORKER_HUNG:
+    case v1::EVENT_TYPE_WORKER_FAILED:
+    case v1::EVENT_TYPE_JOURNAL_GAP:
+    case v1::EVENT_TYPE_INGEST_BLOCKED:
+      return true;
+    default:
+      return false;
+  }
+}
+
+void Log(const v1::Event& event) {
+  constexpr absl::string_view kPrefix = "EVENT_TYPE_";
+  const std::string& name = v1::EventType_Name(event.type());
+  spdlog::log(IsTrouble(event.type()) ? spdlog::level::warn : spdlog::level::info, "{} {}: {}",
+              event.subject(),
+              absl::string_view(name).substr(std::min(name.size(), kPrefix.size())),
+              Printable(event.reason(), 1024));
+}
+
+}  // namespace
+
+void EventLog::Append(v1::Event event) {
+  const absl::Time now = clock_.Wall();
+  event.clear_id();
+  if (!event.has_time()) *event.mutable_time() = FromTime(now);
+  Log(event);
+  state::EventRecord record{.time = absl::FromUnixSeconds(event.time().seconds()) +
+                                    absl::Nanoseconds(event.time().nanos()),
+                            .subject = event.subject(),
+                            .body = event.SerializeAsString()};
+  if (auto id = store_.AppendEvent(record); !id.ok()) {
+    spdlog::error("the event could not be stored: {}", id.status());
+    return;
+  }
+  // A follower may leave while it is told.
+  const std::set<Follower*> followers = followers_;
+  for (Follower* follower : followers) {
+    if (followers_.contains(follower)) follower->OnNewEvents();
+  }
+}
+
+absl::StatusOr<EventLog::Page> EventLog::Read(const state::EventQuery& query) const {
+  ASSIGN_OR_RETURN(state::EventPage stored, store_.ListEvents(query));
+  Page page{.history_gone = stored.history_gone, .seen_id = stored.seen_id};
+  page.events.reserve(stored.events.size());
+  for (const state::EventRecord& record : stored.events) {
+    v1::Event event;
+    if (!event.ParseFromString(record.body)) {
+      return absl::DataLossError(absl::StrCat("the stored event ", record.id, " is damaged"));
+    }
+    event.set_id(record.id);
+    page.events.push_back(std::move(event));
+  }
+  return page;
+}
+
+}  // namespace center::coordinator

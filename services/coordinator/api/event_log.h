@@ -1,0 +1,49 @@
+// The coordinator's events: written to the log and the store, and told to those who follow them.
+//
+// A follower holds no queue: it is woken, reads a page from the store after the last event that it
+// has passed on, and reads again when that page is written. A slow one costs nothing but that.
+//
+// Control thread only.
+#pragma once
+
+#include <set>
+
+#include "absl/status/statusor.h"
+#include "center/v1/event.pb.h"
+#include "services/common/clock.h"
+#include "services/coordinator/state/store.h"
+
+namespace center::coordinator {
+
+class EventLog {
+ public:
+  class Follower {
+   public:
+    virtual ~Follower() = default;
+    // There are new events. Called on the control thread; must not block.
+    virtual void OnNewEvents() = 0;
+  };
+
+  EventLog(state::Store& store, Clock& clock) : store_(store), clock_(clock) {}
+
+  // Gives the event an id, and a time when it has none. An event that cannot be stored is in the
+  // log only.
+  void Append(v1::Event event);
+
+  struct Page {
+    std::vector<v1::Event> events;
+    bool history_gone = false;
+    uint64_t seen_id = 0;  // as in state::EventPage
+  };
+  absl::StatusOr<Page> Read(const state::EventQuery& query) const;
+
+  void AddFollower(Follower* follower) { followers_.insert(follower); }
+  void RemoveFollower(Follower* follower) { followers_.erase(follower); }
+
+ private:
+  state::Store& store_;
+  Clock& clock_;
+  std::set<Follower*> followers_;
+};
+
+}  // namespace center::coordinator

@@ -1,0 +1,316 @@
+// Starting and stopping servers.
+#include "services/coordinator/api/fleet.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "services/common/log.h"
+#include "services/common/net_address.h"
+#include "services/common/scoreboard.h"
+#include "services/common/status_macros.h"
+#include "services/coordinator/api/spec.h"
+
+namespace center::coordinator {
+namespace {
+
+absl::Status Stopping() {
+  return rpc::WithReason(absl::UnavailableError("the coordinator is stopping"),
+                         "COORDINATOR_STOPPING");
+}
+
+absl::Status ServerRunning(const std::string& name, absl::string_view what) {
+  return rpc::WithReason(absl::AlreadyExistsError(absl::StrCat("server '", name, "' ", what)),
+                         "SERVER_RUNNING", {{"server", name}});
+}
+
+// What a failed bind means to the one who asked for it. `holder` is the server that has the port.
+absl::Status BindError(const absl::Status& status, const v1::ServerSpec& spec, uint32_t port,
+                       const std::string& holder) {
+  const std::string port_text = absl::StrCat(port);
+  const std::string address =
+      NetAddress{.host = spec.host(), .port = static_cast<uint16_t>(port)}.ToString();
+  switch (status.code()) {
+    case absl::StatusCode::kAlreadyExists:
+      return rpc::WithReason(
+          absl::AlreadyExistsError(
+              holder.empty() ? absl::StrCat(address,
+                                            " is in use by another process; choose "
+                                            "another port, or 0 for any free one")
+                             : absl::StrCat(address, " is in use by server '", holder, "'")),
+          "PORT_IN_USE", {{"port", port_text}, {"server", holder}});
+    case absl::StatusCode::kPermissionDenied:
+      return rpc::WithReason(
+          absl::PermissionDeniedError(absl::StrCat("no permission to listen on ", address,
+                                                   "; ports below 1024 need a privilege")),
+          "PORT_NOT_PERMITTED", {{"port", port_text}});
+    case absl::StatusCode::kNotFound:
+      return rpc::WithReason(status, "HOST_NOT_FOUND", {{"host", spec.host()}});
+    case absl::StatusCode::kUnavailable:  // EADDRNOTAVAIL
+      return rpc::InvalidFields({{"spec.host", absl::StrCat(status.message())}});
+    default:
+      return status;
+  }
+}
+
+}  // namespace
+
+absl::Status ServerNotFound(absl::string_view name) {
+  return rpc::WithReason(absl::NotFoundError(absl::StrCat("there is no server '", name, "'")),
+                         "SERVER_NOT_FOUND", {{"server", name}});
+}
+
+Fleet::Fleet(Dependencies dependencies, LaunchContext launch)
+    : deps_(std::move(dependencies)),
+      launch_(std::move(launch)),
+      supervisor_(*deps_.launcher, *deps_.clock, *this, {.on_deadline = deps_.arm_timer}),
+      requests_(*deps_.store, *deps_.clock) {}
+
+Fleet::~Fleet() = default;
+
+void Fleet::StartServer(const v1::StartServerRequest& request, SteadyTime deadline,
+                        ServerAnswer answer) {
+  if (shutting_down_) return answer(Stopping());
+  if (request.request_id().size() > kRequestIdBytesMax) {
+    return answer(CheckStart(request, ServerNameOrDefault(request.name())).status());
+  }
+  requests_.Run("StartServer", request.request_id(), std::move(answer),
+                [&](ServerAnswer finish) { StartChecked(request, deadline, std::move(finish)); });
+}
+
+absl::StatusOr<v1::ServerSpec> Fleet::CheckStart(const v1::StartServerRequest& request,
+                                                 const std::string& name) const {
+  const auto found = servers_.find(name);
+  v1::ServerSpec spec =
+      MergeSpec(found != servers_.end() ? found->second.spec : DefaultSpec(), request.spec());
+  std::vector<rpc::FieldViolation> violations;
+  CheckName(name, &violations);
+  CheckSpec(spec, &violations);
+  CheckRequestId(request.request_id(), &violations);
+  if (!violations.empty()) return rpc::InvalidFields(violations);
+  return spec;
+}
+
+void Fleet::StartChecked(const v1::StartServerRequest& request, SteadyTime deadline,
+                         ServerAnswer answer) {
+  const std::string name = ServerNameOrDefault(request.name());
+  auto spec = CheckStart(request, name);
+  if (!spec.ok()) return answer(spec.status());
+  uint32_t port = spec->port();
+  if (auto found = servers_.find(name); found != servers_.end()) {
+    Entry& entry = found->second;
+    if (entry.run == Run::kSupervised && AllFailed(entry)) {
+      // Nothing of it runs. Its failed slots are forgotten first, then it is started as if stopped.
+      entry.stop_waiters.push_back(
+          [this, request, deadline, answer] { StartChecked(request, deadline, answer); });
+      return BeginStop(entry, /*now=*/true);
+    }
+    if (entry.run == Run::kStopping) return answer(ServerRunning(name, "is still stopping"));
+    if (entry.run != Run::kStopped && entry.run != Run::kBroken) {
+      return answer(ServerRunning(name, "runs already"));
+    }
+    // The port that the kernel chose stays the server's own until another one is asked for.
+    if (port == 0 && !request.spec().has_port()) port = entry.record.port;
+  } else if (servers_.size() >= kServersMax) {
+    return answer(
+        rpc::WithReason(absl::ResourceExhaustedError(absl::StrCat(
+                            "there are ", kServersMax, " servers, the most there can be")),
+                        "SERVER_LIMIT"));
+  }
+  const bool wait_ready = request.wait_ready();
+  Bind(name, *std::move(spec), port, [=, this](absl::Status status) {
+    if (!status.ok()) return answer(status);
+    Entry& entry = servers_.at(name);
+    if (!wait_ready) return answer(View(entry));
+    entry.start_waiters.push_back({deadline, answer});
+    deps_.arm_timer(deadline);
+    dirty_.insert(name);
+    ScheduleSettle();
+  });
+}
+
+void Fleet::Bind(const std::string& name, v1::ServerSpec spec, uint32_t port,
+                 std::function<void(absl::Status)> done) {
+  const bool is_new = !servers_.contains(name);
+  Entry& binding = servers_[name];
+  if (is_new) binding.record.name = name;
+  const Run before = is_new ? Run::kStopped : binding.run;
+  const std::string host = spec.host();
+  binding.run = Run::kBinding;
+  deps_.listen(host, static_cast<uint16_t>(port), [=, this](absl::StatusOr<ScopedFd> listener) {
+    // Nobody takes an entry away while it is being bound.
+    Entry& entry = servers_.at(name);
+    absl::Status status;
+    if (shutting_down_) {
+      status = Stopping();
+    } else if (listener.ok()) {
+      status = Launch(name, spec, *std::move(listener));
+    } else {
+      std::string holder;
+      for (const auto& [other, candidate] : servers_) {
+        if (candidate.listener.valid() && candidate.record.port == port) holder = other;
+      }
+      status = BindError(listener.status(), spec, port, holder);
+    }
+    if (!status.ok()) {
+      if (is_new) {
+        servers_.erase(name);
+      } else if (before == Run::kReaping || entry.record.desired_running) {
+        entry.run = Run::kBroken;
+        entry.detail = std::string(status.message());
+      } else {
+        entry.run = before;
+      }
+    }
+    dirty_.insert(name);
+    ScheduleSettle();
+    done(std::move(status));
+  });
+}
+
+absl::Status Fleet::Launch(const std::string& name, v1::ServerSpec spec, ScopedFd listener) {
+  Entry& entry = servers_.at(name);
+  ASSIGN_OR_RETURN(const uint16_t port, LocalPort(listener.get()));
+  ASSIGN_OR_RETURN(ScopedFd scoreboard, Scoreboard::CreateMemfd());
+  const bool is_new = entry.record.spec.empty();
+  const state::ServerRecord before = entry.record;
+  const state::ServerRecord wanted{
+      .name = name,
+      .spec = spec.SerializeAsString(),
+      .desired_running = true,
+      .create_time = is_new ? deps_.clock->Wall() : before.create_time,
+      .port = port,
+  };
+  const bool unchanged =
+      before.desired_running && before.port == port && before.spec == wanted.spec;
+  if (!unchanged) RETURN_IF_ERROR(deps_.store->PutServer(wanted));
+  const v1::ServerSpec spec_before = std::exchange(entry.spec, std::move(spec));
+  entry.record = wanted;
+  entry.listener = std::move(listener);
+  entry.scoreboard = std::move(scoreboard);
+  absl::Status status = Supervise(entry);
+  if (status.ok()) return status;
+  AddEvent(v1::EVENT_TYPE_SERVER_STOPPED, name,
+           absl::StrCat("could not be started: ", status.message()));
+  entry.record = before;
+  entry.spec = spec_before;
+  entry.listener.Reset();
+  entry.scoreboard.Reset();
+  const absl::Status undone =
+      is_new ? deps_.store->DeleteServer(name) : deps_.store->PutServer(before);
+  if (!undone.ok()) spdlog::error("server {}: undoing a failed start: {}", name, undone);
+  return status;
+}
+
+absl::Status Fleet::Supervise(Entry& entry) {
+  const std::string name = entry.record.name;
+  supervision::ServerPlan plan;
+  plan.name = name;
+  plan.slots = entry.spec.workers();
+  plan.drain_timeout = ToDuration(entry.spec.drain_timeout());
+  plan.launch = [this, name](uint32_t slot, const std::string& token) {
+    const Entry& launched = servers_.at(name);
+    return WorkerLaunch(launch_, launched.spec,
+                        {.server = name,
+                         .slot = slot,
+                         .token = token,
+                         .listener_fd = launched.listener.get(),
+                         .scoreboard_fd = launched.scoreboard.get()});
+  };
+  entry.seats.clear();
+  entry.detail.clear();
+  entry.run = Run::kSupervised;
+  AddEvent(
+      v1::EVENT_TYPE_SERVER_STARTED, name,
+      absl::StrCat(
+          "listens on ",
+          NetAddress{.host = entry.spec.host(), .port = static_cast<uint16_t>(entry.record.port)}
+              .ToString(),
+          " with ", entry.spec.workers(), entry.spec.workers() == 1 ? " worker" : " workers"));
+  return supervisor_.Start(std::move(plan));
+}
+
+void Fleet::StopServer(const v1::StopServerRequest& request, ServerAnswer answer) {
+  if (shutting_down_) return answer(Stopping());
+  std::vector<rpc::FieldViolation> violations;
+  CheckName(ServerNameOrDefault(request.name()), &violations);
+  CheckRequestId(request.request_id(), &violations);
+  if (!violations.empty()) return answer(rpc::InvalidFields(violations));
+  requests_.Run("StopServer", request.request_id(), std::move(answer),
+                [&](ServerAnswer finish) { StopChecked(request, std::move(finish)); });
+}
+
+void Fleet::StopChecked(const v1::StopServerRequest& request, ServerAnswer answer) {
+  const std::string name = ServerNameOrDefault(request.name());
+  const auto found = servers_.find(name);
+  if (found == servers_.end()) return answer(ServerNotFound(name));
+  Entry& entry = found->second;
+  const bool runs =
+      entry.record.desired_running || entry.run == Run::kStopping || entry.run == Run::kReaping;
+  if (!runs || entry.run == Run::kBinding) {
+    return answer(rpc::WithReason(
+        absl::FailedPreconditionError(absl::StrCat("server '", name, "' is not running")),
+        "SERVER_STOPPED", {{"server", name}}));
+  }
+  if (entry.record.desired_running) {
+    state::ServerRecord wanted = entry.record;
+    wanted.desired_running = false;
+    if (absl::Status stored = deps_.store->PutServer(wanted); !stored.ok()) return answer(stored);
+    entry.record = wanted;
+  }
+  if (entry.run == Run::kBroken) {
+    FinishStop(entry);
+    return answer(View(entry));
+  }
+  entry.stop_waiters.push_back([this, name, answer] { answer(View(servers_.at(name))); });
+  if (entry.run == Run::kSupervised || (entry.run == Run::kStopping && request.now())) {
+    BeginStop(entry, request.now());
+  }
+}
+
+void Fleet::BeginStop(Entry& entry, bool now) {
+  entry.run = Run::kStopping;
+  // Producers are refused from now on, rather than left in the queue of a socket without readers.
+  entry.listener.Reset();
+  dirty_.insert(entry.record.name);
+  if (absl::Status status = supervisor_.Stop(entry.record.name, now); !status.ok()) {
+    spdlog::error("server {}: stop: {}", entry.record.name, status);
+    stopped_.insert(entry.record.name);
+  }
+  ScheduleSettle();
+}
+
+void Fleet::FinishStop(Entry& entry) {
+  entry.run = Run::kStopped;
+  entry.detail.clear();
+  entry.listener.Reset();
+  entry.scoreboard.Reset();
+  entry.seats.clear();
+  const std::string name = entry.record.name;
+  if (!entry.record.desired_running) {
+    AddEvent(v1::EVENT_TYPE_SERVER_STOPPED, name, "stopped on request");
+  }
+  dirty_.insert(name);
+  ScheduleSettle();
+  for (StartWaiter& waiter : std::exchange(entry.start_waiters, {})) {
+    waiter.answer(rpc::WithReason(
+        absl::AbortedError(absl::StrCat("server '", name, "' was stopped before it was ready")),
+        "START_FAILED", {{"server", name}}));
+  }
+  for (auto& waiter : std::exchange(entry.stop_waiters, {})) waiter();
+}
+
+void Fleet::Shutdown(bool now, std::function<void()> done) {
+  shutting_down_ = true;
+  shutdown_done_ = std::move(done);
+  for (auto& [name, entry] : servers_) {
+    for (StartWaiter& waiter : std::exchange(entry.start_waiters, {})) waiter.answer(Stopping());
+    if (entry.run == Run::kSupervised || (entry.run == Run::kStopping && now)) {
+      BeginStop(entry, now);
+    } else if (entry.run == Run::kReaping) {
+      for (auto& waiter : std::exchange(entry.stop_waiters, {})) waiter();
+    }
+  }
+  ScheduleSettle();
+}
+
+}  // namespace center::coordinator

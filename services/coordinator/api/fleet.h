@@ -1,0 +1,202 @@
+// The fleet: every server as it is wanted (the store) and as it is (listening socket, workers).
+//
+// It owns the listening sockets and the supervisor, writes desired state before it acts, and tells
+// the worker directory where payloads can be read. It knows no gRPC: a worker's line is an
+// interface, answers are callbacks.
+//
+// A server:
+//
+//     STOPPED ──start──▶ BINDING ──bound, stored──▶ SUPERVISED ──stop──▶ STOPPING ──▶ STOPPED
+//        ▲                  │ refused                     ▲
+//        └──────────────────┘                             │
+//     (restart) ──▶ REAPING (workers of an earlier coordinator end) ──▶ BINDING ──▶ BROKEN
+//
+// Lifecycle: construct, Reconcile once, then requests; Shutdown ends the workers and leaves desired
+// state as it is. Everything happens on the control thread; nothing here blocks, but for short
+// writes to the store.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <set>
+#include <string>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/types/optional.h"
+#include "center/v1/server.pb.h"
+#include "center/v1/worker.pb.h"
+#include "services/common/clock.h"
+#include "services/common/fd.h"
+#include "services/coordinator/api/event_log.h"
+#include "services/coordinator/api/launch.h"
+#include "services/coordinator/api/request_log.h"
+#include "services/coordinator/relay/worker_directory.h"
+#include "services/coordinator/state/store.h"
+#include "services/coordinator/supervision/supervisor.h"
+
+namespace center::coordinator {
+
+inline constexpr size_t kServersMax = 1000;
+inline constexpr uint32_t kPageSizeDefault = 100;
+inline constexpr uint32_t kPageSizeMax = 1000;
+
+// A registered worker's open line. Called on the control thread; never blocks; a line that has
+// broken swallows what it is told.
+class WorkerLine {
+ public:
+  virtual ~WorkerLine() = default;
+  virtual void SendWelcome() = 0;
+  virtual void SendDrain(bool now) = 0;
+  virtual void SendCommitted(absl::optional<uint64_t> offset) = 0;
+  virtual void Close(const absl::Status& status) = 0;
+};
+
+class Fleet final : public supervision::Observer {
+ public:
+  using Listened = std::function<void(absl::StatusOr<ScopedFd>)>;
+  struct Dependencies {
+    supervision::ProcessLauncher* launcher;
+    Clock* clock;
+    state::Store* store;
+    relay::WorkerDirectory* directory;
+    EventLog* events;
+    // Runs it on the control thread, later.
+    std::function<void(std::function<void()>)> post;
+    // Calls OnTimer at this time at the latest.
+    std::function<void(SteadyTime)> arm_timer;
+    // Binds a listening socket; answers on the control thread, now or later.
+    std::function<void(const std::string& host, uint16_t port, Listened)> listen;
+    // Asks a process of an earlier coordinator to end, by force after `grace`, and calls back on
+    // the control thread when it has. False when it lives no more.
+    std::function<bool(const state::ProcessRecord&, absl::Duration grace,
+                       std::function<void()> ended)>
+        end_process;
+  };
+
+  Fleet(Dependencies dependencies, LaunchContext launch);
+  ~Fleet() override;
+
+  // Takes up what the store says: ends the workers that an earlier coordinator left, then starts
+  // the servers that should run. A server that cannot be started is FAILED, the others go on.
+  // `coordinator_address` is where workers find RegistryService.
+  absl::Status Reconcile(const std::string& coordinator_address);
+
+  // Requests, as ServerService documents them. `deadline`: with wait_ready, when to give up.
+  void StartServer(const v1::StartServerRequest& request, SteadyTime deadline, ServerAnswer answer);
+  void StopServer(const v1::StopServerRequest& request, ServerAnswer answer);
+  absl::StatusOr<v1::Server> GetServer(const std::string& name) const;
+  absl::StatusOr<v1::ListServersResponse> ListServers(const v1::ListServersRequest& request) const;
+  absl::StatusOr<v1::ListWorkersResponse> ListWorkers(const v1::ListWorkersRequest& request) const;
+  void CountInto(v1::Coordinator* coordinator) const;
+
+  // Workers' lines. A worker that Register refuses must end.
+  absl::Status Register(const v1::Hello& hello, std::shared_ptr<WorkerLine> line);
+  void OnHeartbeat(const std::string& worker, const WorkerLine* line,
+                   const v1::Heartbeat& heartbeat);
+  void OnWorkerEvent(const std::string& worker, const WorkerLine* line, const v1::Event& event);
+  void OnLineClosed(const std::string& worker, const WorkerLine* line);
+  // A subscription of this server has moved: tells its workers what they must keep.
+  void OnCommitted(const std::string& server);
+
+  // Does what is due; returns when to be called next (SteadyTime::max(): not by itself).
+  SteadyTime OnTimer();
+
+  // Drains all workers (at once with `now`; may be called again with it) and calls `done` when
+  // none is left. Desired state stays. Requests are refused from now on.
+  void Shutdown(bool now, std::function<void()> done);
+
+  // supervision::Observer
+  void OnSlotChanged(absl::string_view server, const supervision::SlotView& slot) override;
+  void OnServerStopped(absl::string_view server) override;
+  void OnEvent(const supervision::SupervisionEvent& event) override;
+  void RequestDrain(absl::string_view worker, bool now) override;
+
+ private:
+  enum class Run { kStopped, kReaping, kBinding, kSupervised, kStopping, kBroken };
+
+  struct Seat {                        // one worker slot
+    std::shared_ptr<WorkerLine> line;  // null: not registered
+    std::string address;               // of the registered process; "" when there is none
+    uint64_t generation = 0;           // counts processes
+    int64_t pid = 0;                   // the process in the store
+    v1::WorkerStats stats;
+  };
+  struct StartWaiter {
+    SteadyTime deadline;
+    ServerAnswer answer;
+  };
+  struct Entry {
+    state::ServerRecord record;
+    v1::ServerSpec spec;  // as asked for: port may be 0
+    Run run = Run::kStopped;
+    std::string detail;
+    ScopedFd listener;
+    ScopedFd scoreboard;
+    std::map<uint32_t, Seat> seats;
+    uint32_t orphans = 0;
+    std::vector<StartWaiter> start_waiters;
+    std::vector<std::function<void()>> stop_waiters;
+  };
+  struct Found {
+    Entry* entry;
+    Seat* seat;
+    std::string server;
+    uint32_t slot;
+  };
+
+  // fleet.cc: starting and stopping.
+  void StartChecked(const v1::StartServerRequest& request, SteadyTime deadline,
+                    ServerAnswer answer);
+  absl::StatusOr<v1::ServerSpec> CheckStart(const v1::StartServerRequest& request,
+                                            const std::string& name) const;
+  void Bind(const std::string& name, v1::ServerSpec spec, uint32_t port,
+            std::function<void(absl::Status)> done);
+  absl::Status Launch(const std::string& name, v1::ServerSpec spec, ScopedFd listener);
+  absl::Status Supervise(Entry& entry);
+  void StopChecked(const v1::StopServerRequest& request, ServerAnswer answer);
+  void BeginStop(Entry& entry, bool now);
+  void FinishStop(Entry& entry);
+
+  // fleet_reconcile.cc
+  absl::Status ReapOrphans();
+  void OnOrphanEnded(const std::string& server);
+  void Restart(const std::string& name);
+
+  // fleet_workers.cc: what workers and the supervisor tell.
+  absl::optional<Found> Find(absl::string_view worker);
+  void RecordProcess(const std::string& server, const supervision::SlotView& slot, Seat& seat);
+  void SendCommitted(const Found& found);
+  void ScheduleSettle();
+  void Settle();
+  void SettleServer(Entry& entry);
+  void AnswerStartWaiters(Entry& entry);
+  void Publish(const Entry& entry);
+
+  // fleet_view.cc
+  v1::Server View(const Entry& entry) const;
+  v1::ServerState StateOf(const Entry& entry) const;
+  std::string DetailOf(const Entry& entry) const;
+  v1::Worker ViewWorker(const Entry& entry, const supervision::SlotView& slot) const;
+  bool AllFailed(const Entry& entry) const;
+  absl::Status StartFailed(const Entry& entry) const;
+  void AddEvent(v1::EventType type, absl::string_view subject, absl::string_view reason);
+
+  const Dependencies deps_;
+  LaunchContext launch_;
+  supervision::Supervisor supervisor_;
+  RequestLog requests_;
+  std::map<std::string, Entry> servers_;
+  std::set<std::string> dirty_;    // to be settled
+  std::set<std::string> stopped_;  // their last worker has ended
+  bool settle_posted_ = false;
+  bool shutting_down_ = false;
+  std::function<void()> shutdown_done_;
+};
+
+// Errors about a server that several files give.
+absl::Status ServerNotFound(absl::string_view name);
+
+}  // namespace center::coordinator

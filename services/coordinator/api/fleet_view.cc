@@ -1,0 +1,246 @@
+// The fleet as the API shows it.
+#include <algorithm>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "services/common/log.h"
+#include "services/common/net_address.h"
+#include "services/common/text.h"
+#include "services/coordinator/api/fleet.h"
+#include "services/coordinator/api/spec.h"
+
+namespace center::coordinator {
+namespace {
+
+using supervision::SlotState;
+using supervision::SlotView;
+
+// The last words of a process in a message for people.
+constexpr size_t kStderrInMessageBytes = 1024;
+
+v1::WorkerState ToProto(SlotState state) {
+  switch (state) {
+    case SlotState::kStarting:
+      return v1::WORKER_STATE_STARTING;
+    case SlotState::kReady:
+      return v1::WORKER_STATE_READY;
+    case SlotState::kDraining:
+      return v1::WORKER_STATE_DRAINING;
+    case SlotState::kStopped:
+      return v1::WORKER_STATE_STOPPED;
+    case SlotState::kBackoff:
+      return v1::WORKER_STATE_BACKOFF;
+    case SlotState::kFailed:
+      return v1::WORKER_STATE_FAILED;
+  }
+  return v1::WORKER_STATE_UNSPECIFIED;
+}
+
+// A protobuf string must be UTF-8, and what a process writes need not be: other bytes are escaped,
+// line feeds stay.
+std::string Utf8Lines(const std::string& text) {
+  std::vector<std::string> lines;
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    lines.push_back(Printable(line, text.size()));
+  }
+  return absl::StrJoin(lines, "\n");
+}
+
+v1::WorkerExit ToProto(const supervision::ExitRecord& record) {
+  v1::WorkerExit exit;
+  exit.set_pid(record.exit.pid);
+  *exit.mutable_time() = FromTime(record.exit.time);
+  exit.set_exit_code(record.exit.exit_code);
+  exit.set_signal(record.exit.signal);
+  exit.set_core_dumped(record.exit.core_dumped);
+  exit.set_reason(Printable(record.reason, 1024));
+  exit.set_stderr_tail(Utf8Lines(record.exit.stderr_tail));
+  exit.set_requested(record.requested);
+  return exit;
+}
+
+uint32_t PageSize(uint32_t requested) {
+  return requested == 0 ? kPageSizeDefault : std::min(requested, kPageSizeMax);
+}
+
+absl::Status BadPageToken() {
+  return rpc::InvalidFields({{"page_token", "is not the next_page_token of an earlier answer"}});
+}
+
+}  // namespace
+
+bool Fleet::AllFailed(const Entry& entry) const {
+  const auto slots = supervisor_.Slots(entry.record.name);
+  return !slots.empty() && std::all_of(slots.begin(), slots.end(), [](const SlotView& slot) {
+    return slot.state == SlotState::kFailed;
+  });
+}
+
+absl::Status Fleet::StartFailed(const Entry& entry) const {
+  std::string message =
+      absl::StrCat("server '", entry.record.name, "' could not be started: ", DetailOf(entry));
+  for (const SlotView& slot : supervisor_.Slots(entry.record.name)) {
+    if (!slot.last_exit.has_value() || slot.last_exit->exit.stderr_tail.empty()) continue;
+    std::string tail = Utf8Lines(slot.last_exit->exit.stderr_tail);
+    if (tail.size() > kStderrInMessageBytes) tail.erase(0, tail.size() - kStderrInMessageBytes);
+    absl::StrAppend(&message, "; it wrote: ", tail);
+    break;
+  }
+  return rpc::WithReason(absl::AbortedError(message), "START_FAILED",
+                         {{"server", entry.record.name}});
+}
+
+v1::ServerState Fleet::StateOf(const Entry& entry) const {
+  switch (entry.run) {
+    case Run::kStopped:
+      return v1::SERVER_STATE_STOPPED;
+    case Run::kBroken:
+      return v1::SERVER_STATE_FAILED;
+    case Run::kStopping:
+      return v1::SERVER_STATE_DRAINING;
+    case Run::kReaping:
+      return entry.record.desired_running ? v1::SERVER_STATE_STARTING : v1::SERVER_STATE_DRAINING;
+    case Run::kBinding:
+      return v1::SERVER_STATE_STARTING;
+    case Run::kSupervised:
+      break;
+  }
+  const auto slots = supervisor_.Slots(entry.record.name);
+  const auto all = [&](SlotState state) {
+    return std::all_of(slots.begin(), slots.end(),
+                       [&](const SlotView& slot) { return slot.state == state; });
+  };
+  if (all(SlotState::kReady)) return v1::SERVER_STATE_RUNNING;
+  if (all(SlotState::kFailed)) return v1::SERVER_STATE_FAILED;
+  // A slot on its first process is starting; on a later one it is being repaired.
+  const bool first_starts = std::all_of(slots.begin(), slots.end(), [](const SlotView& slot) {
+    return slot.state == SlotState::kReady ||
+           (slot.state == SlotState::kStarting && slot.restarts == 0);
+  });
+  return first_starts ? v1::SERVER_STATE_STARTING : v1::SERVER_STATE_DEGRADED;
+}
+
+std::string Fleet::DetailOf(const Entry& entry) const {
+  if (entry.run == Run::kReaping) {
+    return absl::StrCat("waits for ", entry.orphans, " workers of an earlier coordinator to end");
+  }
+  if (!entry.detail.empty()) return entry.detail;
+  std::vector<std::string> parts;
+  for (const SlotView& slot : supervisor_.Slots(entry.record.name)) {
+    const std::string worker = WorkerName(entry.record.name, slot.slot);
+    const auto seat = entry.seats.find(slot.slot);
+    if (slot.state != SlotState::kReady) {
+      std::string part = absl::StrCat(worker, " is ", supervision::SlotStateName(slot.state));
+      if (slot.last_exit.has_value() && !slot.last_exit->requested) {
+        absl::StrAppend(&part, " (", Printable(slot.last_exit->reason, 1024), ")");
+      }
+      parts.push_back(std::move(part));
+    } else if (seat != entry.seats.end() && !seat->second.stats.blocked_reason().empty()) {
+      parts.push_back(
+          absl::StrCat(worker, " does not read: ", seat->second.stats.blocked_reason()));
+    }
+  }
+  return absl::StrJoin(parts, "; ");
+}
+
+v1::Server Fleet::View(const Entry& entry) const {
+  v1::Server server;
+  server.set_name(entry.record.name);
+  *server.mutable_spec() = entry.spec;
+  if (entry.record.port != 0) server.mutable_spec()->set_port(entry.record.port);
+  server.set_state(StateOf(entry));
+  server.set_address(
+      NetAddress{.host = entry.spec.host(), .port = static_cast<uint16_t>(server.spec().port())}
+          .ToString());
+  *server.mutable_create_time() = FromTime(entry.record.create_time);
+  server.set_detail(DetailOf(entry));
+  for (const SlotView& slot : supervisor_.Slots(entry.record.name)) {
+    *server.add_workers() = ViewWorker(entry, slot);
+  }
+  return server;
+}
+
+v1::Worker Fleet::ViewWorker(const Entry& entry, const SlotView& slot) const {
+  v1::Worker worker;
+  worker.set_name(WorkerName(entry.record.name, slot.slot));
+  worker.set_slot(slot.slot);
+  worker.set_pid(slot.pid);
+  worker.set_state(ToProto(slot.state));
+  worker.mutable_stats();
+  if (auto seat = entry.seats.find(slot.slot); seat != entry.seats.end()) {
+    *worker.mutable_stats() = seat->second.stats;
+    worker.set_address(seat->second.address);
+  }
+  if (slot.last_exit.has_value()) *worker.mutable_last_exit() = ToProto(*slot.last_exit);
+  *worker.mutable_start_time() = FromTime(slot.start_time);
+  worker.set_restarts(slot.restarts);
+  return worker;
+}
+
+absl::StatusOr<v1::Server> Fleet::GetServer(const std::string& name) const {
+  const auto found = servers_.find(ServerNameOrDefault(name));
+  if (found == servers_.end()) return ServerNotFound(ServerNameOrDefault(name));
+  return View(found->second);
+}
+
+absl::StatusOr<v1::ListServersResponse> Fleet::ListServers(
+    const v1::ListServersRequest& request) const {
+  const std::string& token = request.page_token();
+  if (!token.empty() && !ValidateName("token", token).ok()) return BadPageToken();
+  v1::ListServersResponse response;
+  for (auto at = servers_.upper_bound(token); at != servers_.end(); ++at) {
+    if (static_cast<uint32_t>(response.servers_size()) == PageSize(request.page_size())) {
+      response.set_next_page_token(response.servers().rbegin()->name());
+      return response;
+    }
+    *response.add_servers() = View(at->second);
+  }
+  return response;
+}
+
+absl::StatusOr<v1::ListWorkersResponse> Fleet::ListWorkers(
+    const v1::ListWorkersRequest& request) const {
+  std::pair<std::string, uint32_t> after;
+  const bool has_token = !request.page_token().empty();
+  if (has_token) {
+    const std::pair<std::string, std::string> parts = absl::StrSplit(request.page_token(), '/');
+    after.first = parts.first;
+    if (!ValidateName("token", parts.first).ok() ||
+        !absl::SimpleAtoi(parts.second, &after.second)) {
+      return BadPageToken();
+    }
+  }
+  if (!request.server().empty() && !servers_.contains(request.server())) {
+    return ServerNotFound(request.server());
+  }
+  v1::ListWorkersResponse response;
+  for (auto at = servers_.lower_bound(after.first); at != servers_.end(); ++at) {
+    if (!request.server().empty() && at->first != request.server()) continue;
+    for (const SlotView& slot : supervisor_.Slots(at->first)) {
+      if (has_token && std::pair(at->first, slot.slot) <= after) continue;
+      if (static_cast<uint32_t>(response.workers_size()) == PageSize(request.page_size())) {
+        response.set_next_page_token(response.workers().rbegin()->name());
+        return response;
+      }
+      *response.add_workers() = ViewWorker(at->second, slot);
+    }
+  }
+  return response;
+}
+
+void Fleet::CountInto(v1::Coordinator* coordinator) const {
+  uint32_t servers = 0;
+  uint32_t workers = 0;
+  for (const auto& [name, entry] : servers_) {
+    if (entry.run != Run::kStopped) ++servers;
+    for (const auto& [slot, seat] : entry.seats) {
+      if (seat.pid != 0) ++workers;
+    }
+  }
+  coordinator->set_servers(servers);
+  coordinator->set_workers(workers);
+}
+
+}  // namespace center::coordinator

@@ -1,0 +1,279 @@
+// What workers and the supervisor tell, and what follows from it.
+#include <algorithm>
+#include <utility>
+
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "services/common/log.h"
+#include "services/common/net_address.h"
+#include "services/coordinator/api/fleet.h"
+#include "services/coordinator/api/process_identity.h"
+#include "services/coordinator/api/spec.h"
+
+namespace center::coordinator {
+namespace {
+
+v1::EventType ToProto(supervision::EventType type) {
+  switch (type) {
+    case supervision::EventType::kWorkerStarted:
+      return v1::EVENT_TYPE_WORKER_STARTED;
+    case supervision::EventType::kWorkerReady:
+      return v1::EVENT_TYPE_WORKER_READY;
+    case supervision::EventType::kWorkerDraining:
+      return v1::EVENT_TYPE_WORKER_DRAINING;
+    case supervision::EventType::kWorkerStopped:
+      return v1::EVENT_TYPE_WORKER_STOPPED;
+    case supervision::EventType::kWorkerDied:
+      return v1::EVENT_TYPE_WORKER_DIED;
+    case supervision::EventType::kWorkerHung:
+      return v1::EVENT_TYPE_WORKER_HUNG;
+    case supervision::EventType::kWorkerBackoff:
+      return v1::EVENT_TYPE_WORKER_BACKOFF;
+    case supervision::EventType::kWorkerFailed:
+      return v1::EVENT_TYPE_WORKER_FAILED;
+  }
+  return v1::EVENT_TYPE_UNSPECIFIED;
+}
+
+// Protobuf strings are UTF-8; what a worker's stderr says may not be.
+std::string Utf8(const std::string& text) {
+  return Printable(text, 2 * supervision::kEventStderrBytesMax);
+}
+
+}  // namespace
+
+absl::optional<Fleet::Found> Fleet::Find(absl::string_view worker) {
+  const size_t slash = worker.find('/');
+  uint32_t slot = 0;
+  if (slash == absl::string_view::npos || !absl::SimpleAtoi(worker.substr(slash + 1), &slot)) {
+    return absl::nullopt;
+  }
+  const std::string server(worker.substr(0, slash));
+  const auto found = servers_.find(server);
+  if (found == servers_.end()) return absl::nullopt;
+  const auto seat = found->second.seats.find(slot);
+  if (seat == found->second.seats.end()) return absl::nullopt;
+  return Found{&found->second, &seat->second, server, slot};
+}
+
+absl::Status Fleet::Register(const v1::Hello& hello, std::shared_ptr<WorkerLine> line) {
+  if (auto address = ParseNetAddress(hello.address()); !address.ok()) {
+    return rpc::InvalidFields({{"hello.address", std::string(address.status().message())}});
+  }
+  const auto refuse = [&](absl::string_view why) {
+    return rpc::WithReason(absl::FailedPreconditionError(why), "WORKER_UNKNOWN",
+                           {{"worker", hello.worker()}});
+  };
+  const absl::Status known = supervisor_.Register(hello.worker(), hello.pid(), hello.token());
+  if (!known.ok()) return refuse(known.message());
+  auto found = Find(hello.worker());
+  if (!found.has_value()) return refuse("there is no such worker");
+  Seat& seat = *found->seat;
+  const std::shared_ptr<WorkerLine> before = std::exchange(seat.line, std::move(line));
+  if (before != nullptr && before != seat.line) {
+    before->Close(absl::AbortedError("the worker has opened another line"));
+  }
+  seat.address = hello.address();
+  seat.line->SendWelcome();
+  SendCommitted(*found);
+  dirty_.insert(found->server);
+  ScheduleSettle();
+  return absl::OkStatus();
+}
+
+void Fleet::OnHeartbeat(const std::string& worker, const WorkerLine* line,
+                        const v1::Heartbeat& heartbeat) {
+  auto found = Find(worker);
+  if (!found.has_value() || found->seat->line.get() != line) return;
+  found->seat->stats = heartbeat.stats();
+  switch (heartbeat.state()) {
+    case v1::WORKER_STATE_READY:
+      supervisor_.SetReady(worker);
+      break;
+    case v1::WORKER_STATE_DRAINING:
+      supervisor_.Draining(worker);
+      break;
+    default:
+      supervisor_.Heartbeat(worker);
+  }
+}
+
+void Fleet::OnWorkerEvent(const std::string& worker, const WorkerLine* line,
+                          const v1::Event& event) {
+  const auto found = Find(worker);
+  if (!found.has_value() || found->seat->line.get() != line) return;
+  v1::Event stored = event;
+  stored.set_subject(worker);
+  deps_.events->Append(std::move(stored));
+}
+
+void Fleet::OnLineClosed(const std::string& worker, const WorkerLine* line) {
+  auto found = Find(worker);
+  if (!found.has_value() || found->seat->line.get() != line) return;
+  found->seat->line.reset();
+  supervisor_.Disconnected(worker);
+}
+
+void Fleet::OnCommitted(const std::string& server) {
+  const auto entry = servers_.find(server);
+  if (entry == servers_.end()) return;
+  for (auto& [slot, seat] : entry->second.seats) {
+    if (seat.line != nullptr) SendCommitted({&entry->second, &seat, server, slot});
+  }
+}
+
+void Fleet::SendCommitted(const Found& found) {
+  const std::string worker = WorkerName(found.server, found.slot);
+  auto offset = deps_.store->MinCommitted(found.server, worker);
+  if (!offset.ok()) {
+    // The worker goes on with what it knows: it keeps more than it must, never less.
+    spdlog::error("worker {}: the committed offset is not known: {}", worker, offset.status());
+    return;
+  }
+  found.seat->line->SendCommitted(*offset);
+}
+
+void Fleet::OnSlotChanged(absl::string_view server, const supervision::SlotView& slot) {
+  const std::string name(server);
+  const auto found = servers_.find(name);
+  if (found == servers_.end()) return;
+  Seat& seat = found->second.seats[slot.slot];
+  if (slot.pid != seat.pid) {
+    if (slot.pid != 0) {
+      seat.stats.Clear();
+      ++seat.generation;
+    }
+    seat.address.clear();
+    seat.line.reset();
+    RecordProcess(name, slot, seat);
+  }
+  dirty_.insert(name);
+  ScheduleSettle();
+}
+
+void Fleet::RecordProcess(const std::string& server, const supervision::SlotView& slot,
+                          Seat& seat) {
+  seat.pid = slot.pid;
+  const std::string worker = WorkerName(server, slot.slot);
+  const absl::Status stored = slot.pid == 0
+                                  ? deps_.store->DeleteProcess(worker)
+                                  : deps_.store->PutProcess(IdentifyProcess(worker, slot.pid));
+  // The worker runs all the same; only a later coordinator would not know it.
+  if (!stored.ok()) spdlog::error("worker {}: its process is not recorded: {}", worker, stored);
+}
+
+void Fleet::OnServerStopped(absl::string_view server) {
+  stopped_.insert(std::string(server));
+  ScheduleSettle();
+}
+
+void Fleet::OnEvent(const supervision::SupervisionEvent& event) {
+  v1::Event stored;
+  stored.set_type(ToProto(event.type));
+  stored.set_subject(event.subject);
+  stored.set_reason(Utf8(event.reason));
+  for (const auto& [key, value] : event.details) (*stored.mutable_details())[key] = Utf8(value);
+  deps_.events->Append(std::move(stored));
+}
+
+void Fleet::RequestDrain(absl::string_view worker, bool now) {
+  auto found = Find(worker);
+  if (found.has_value() && found->seat->line != nullptr) found->seat->line->SendDrain(now);
+}
+
+void Fleet::AddEvent(v1::EventType type, absl::string_view subject, absl::string_view reason) {
+  v1::Event event;
+  event.set_type(type);
+  event.set_subject(std::string(subject));
+  event.set_reason(std::string(reason));
+  deps_.events->Append(std::move(event));
+}
+
+SteadyTime Fleet::OnTimer() {
+  SteadyTime next = supervisor_.Tick();
+  const SteadyTime now = deps_.clock->Steady();
+  for (const auto& [name, entry] : servers_) {
+    for (const StartWaiter& waiter : entry.start_waiters) {
+      if (waiter.deadline <= now) {
+        dirty_.insert(name);
+        ScheduleSettle();
+      } else {
+        next = std::min(next, waiter.deadline);
+      }
+    }
+  }
+  return next;
+}
+
+void Fleet::ScheduleSettle() {
+  if (settle_posted_) return;
+  settle_posted_ = true;
+  deps_.post([this] { Settle(); });
+}
+
+void Fleet::Settle() {
+  settle_posted_ = false;
+  for (const std::string& name : std::exchange(stopped_, {})) {
+    if (auto found = servers_.find(name); found != servers_.end()) FinishStop(found->second);
+  }
+  for (const std::string& name : std::exchange(dirty_, {})) {
+    if (auto found = servers_.find(name); found != servers_.end()) SettleServer(found->second);
+  }
+  if (shutdown_done_ == nullptr) return;
+  const bool ended = std::none_of(servers_.begin(), servers_.end(), [](const auto& server) {
+    return server.second.run == Run::kSupervised || server.second.run == Run::kStopping;
+  });
+  if (ended) std::exchange(shutdown_done_, nullptr)();
+}
+
+void Fleet::SettleServer(Entry& entry) {
+  // Nobody will accept any more: producers are refused rather than left waiting.
+  if (entry.run == Run::kSupervised && AllFailed(entry)) entry.listener.Reset();
+  Publish(entry);
+  if (!entry.start_waiters.empty() && entry.run == Run::kSupervised) AnswerStartWaiters(entry);
+}
+
+void Fleet::AnswerStartWaiters(Entry& entry) {
+  const auto slots = supervisor_.Slots(entry.record.name);
+  const bool settled = std::all_of(slots.begin(), slots.end(), [](const auto& slot) {
+    return slot.state == supervision::SlotState::kReady ||
+           slot.state == supervision::SlotState::kFailed;
+  });
+  if (settled) {
+    for (StartWaiter& waiter : std::exchange(entry.start_waiters, {})) {
+      if (AllFailed(entry)) {
+        waiter.answer(StartFailed(entry));
+      } else {
+        waiter.answer(View(entry));
+      }
+    }
+    return;
+  }
+  const SteadyTime now = deps_.clock->Steady();
+  for (StartWaiter& waiter : std::exchange(entry.start_waiters, {})) {
+    if (waiter.deadline > now) {
+      entry.start_waiters.push_back(std::move(waiter));
+      continue;
+    }
+    waiter.answer(absl::DeadlineExceededError(absl::StrCat(
+        "server '", entry.record.name, "' is started but not ready yet: ", DetailOf(entry))));
+  }
+}
+
+void Fleet::Publish(const Entry& entry) {
+  const std::string& name = entry.record.name;
+  std::vector<relay::WorkerEndpoint> endpoints;
+  for (uint32_t slot = 0; slot < entry.spec.workers(); ++slot) {
+    relay::WorkerEndpoint endpoint{.worker = WorkerName(name, slot)};
+    if (auto seat = entry.seats.find(slot); seat != entry.seats.end()) {
+      endpoint.address = seat->second.address;
+      endpoint.generation = seat->second.generation;
+    }
+    endpoints.push_back(std::move(endpoint));
+  }
+  const bool running = (entry.run == Run::kSupervised && !AllFailed(entry)) ||
+                       (entry.run == Run::kReaping && entry.record.desired_running);
+  deps_.directory->SetServer(name, std::move(endpoints), running);
+}
+
+}  // namespace center::coordinator

@@ -1,0 +1,77 @@
+#include "services/coordinator/api/launch.h"
+
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "services/coordinator/api/spec.h"
+
+namespace center::coordinator {
+namespace {
+
+absl::string_view FramingFlag(v1::Framing framing) {
+  switch (framing) {
+    case v1::FRAMING_LENGTH:
+      return "length";
+    case v1::FRAMING_OCTET:
+      return "octet";
+    case v1::FRAMING_CHUNK:
+      return "chunk";
+    default:
+      return "line";
+  }
+}
+
+std::string DurationFlag(const google::protobuf::Duration& duration) {
+  return absl::FormatDuration(ToDuration(duration));
+}
+
+}  // namespace
+
+std::string WorkerName(absl::string_view server, uint32_t slot) {
+  return absl::StrCat(server, "/", slot);
+}
+
+std::vector<std::string> WorkerArguments(const LaunchContext& context, const v1::ServerSpec& spec,
+                                         const WorkerSeat& seat) {
+  std::vector<std::string> arguments;
+  const auto add = [&](absl::string_view flag, absl::string_view value) {
+    // One word: a value that begins with a dash is no flag then.
+    arguments.push_back(absl::StrCat("--", flag, "=", value));
+  };
+  add("name", WorkerName(seat.server, seat.slot));
+  add("data-dir", context.data_dir->JournalDir(seat.server, seat.slot));
+  add("listen", absl::StrCat("unix:", context.data_dir->SocketPath(seat.server, seat.slot)));
+  add("coordinator", context.coordinator_address);
+  add("framing", FramingFlag(spec.framing()));
+  add("durability", spec.durability() == v1::DURABILITY_SYNCED ? "synced" : "written");
+  add("overflow", spec.overflow() == v1::OVERFLOW_DROP_OLDEST ? "drop-oldest" : "block");
+  add("max-payload-bytes", absl::StrCat(spec.max_payload_bytes()));
+  if (!spec.banner().empty()) add("banner", spec.banner());
+  add("max-connections", absl::StrCat(spec.max_connections()));
+  add("max-connections-per-peer", absl::StrCat(spec.max_connections_per_peer()));
+  add("frame-timeout", DurationFlag(spec.frame_timeout()));
+  add("idle-timeout", DurationFlag(spec.idle_timeout()));
+  add("max-buffer-bytes", absl::StrCat(spec.max_buffer_bytes()));
+  add("retain-bytes", absl::StrCat(spec.retain_bytes()));
+  add("retain-age", DurationFlag(spec.retain_age()));
+  add("segment-bytes", absl::StrCat(spec.segment_bytes()));
+  add("sync-interval", DurationFlag(spec.sync_interval()));
+  add("drain-timeout", DurationFlag(spec.drain_timeout()));
+  add("log-format", context.log_format);
+  add("log-level", context.log_level);
+  return arguments;
+}
+
+supervision::LaunchSpec WorkerLaunch(const LaunchContext& context, const v1::ServerSpec& spec,
+                                     const WorkerSeat& seat) {
+  supervision::LaunchSpec launch;
+  launch.program = context.worker_program;
+  launch.args = WorkerArguments(context, spec, seat);
+  launch.env = {"LISTEN_FDS=2", "LISTEN_FDNAMES=listen:scoreboard",
+                absl::StrCat("CENTER_WORKER_TOKEN=", seat.token)};
+  launch.inherited_fds = {seat.listener_fd, seat.scoreboard_fd};
+  launch.log_name = WorkerName(seat.server, seat.slot);
+  return launch;
+}
+
+}  // namespace center::coordinator

@@ -1,0 +1,106 @@
+#include "services/coordinator/api/server_service.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "services/common/rpc/status.h"
+
+namespace center::coordinator {
+namespace {
+
+// Deadlines farther away than this are none.
+constexpr auto kDeadlineMax = std::chrono::hours(24);
+constexpr auto kAnswerMargin = std::chrono::milliseconds(100);
+
+// Writes the result of a call whose response is a message of its own.
+template <typename Response>
+void Finish(grpc::ServerUnaryReactor* reactor, Response* response,
+            absl::StatusOr<Response> result) {
+  if (result.ok()) *response = *std::move(result);
+  reactor->Finish(rpc::ToGrpc(result.status()));
+}
+
+// Writes the result of a call whose response holds one server.
+template <typename Response>
+ServerAnswer FinishWithServer(grpc::ServerUnaryReactor* reactor, Response* response) {
+  return [reactor, response](const absl::StatusOr<v1::Server>& result) {
+    if (result.ok()) *response->mutable_server() = *result;
+    reactor->Finish(rpc::ToGrpc(result.status()));
+  };
+}
+
+}  // namespace
+
+SteadyTime ServerServiceImpl::AnswerBy(const grpc::CallbackServerContext& context) {
+  const auto left = context.deadline() - std::chrono::system_clock::now();
+  if (left > kDeadlineMax) return SteadyTime::max();
+  const auto margin = std::min<std::chrono::nanoseconds>(kAnswerMargin, left / 10);
+  return std::chrono::steady_clock::now() +
+         std::chrono::duration_cast<SteadyDuration>(left - margin);
+}
+
+// The request and response live until Finish, so the control thread may use them.
+
+grpc::ServerUnaryReactor* ServerServiceImpl::StartServer(grpc::CallbackServerContext* context,
+                                                         const v1::StartServerRequest* request,
+                                                         v1::StartServerResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  post_([this, reactor, request, response, deadline = AnswerBy(*context)] {
+    fleet_.StartServer(*request, deadline, FinishWithServer(reactor, response));
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ServerServiceImpl::StopServer(grpc::CallbackServerContext* context,
+                                                        const v1::StopServerRequest* request,
+                                                        v1::StopServerResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  post_([this, reactor, request, response] {
+    fleet_.StopServer(*request, FinishWithServer(reactor, response));
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ServerServiceImpl::GetServer(grpc::CallbackServerContext* context,
+                                                       const v1::GetServerRequest* request,
+                                                       v1::GetServerResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  post_([this, reactor, request, response] {
+    FinishWithServer(reactor, response)(fleet_.GetServer(request->name()));
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ServerServiceImpl::ListServers(grpc::CallbackServerContext* context,
+                                                         const v1::ListServersRequest* request,
+                                                         v1::ListServersResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  post_([this, reactor, request, response] {
+    Finish(reactor, response, fleet_.ListServers(*request));
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ServerServiceImpl::ListWorkers(grpc::CallbackServerContext* context,
+                                                         const v1::ListWorkersRequest* request,
+                                                         v1::ListWorkersResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  post_([this, reactor, request, response] {
+    Finish(reactor, response, fleet_.ListWorkers(*request));
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ServerServiceImpl::GetCoordinator(
+    grpc::CallbackServerContext* context, const v1::GetCoordinatorRequest* /*request*/,
+    v1::GetCoordinatorResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  post_([this, reactor, response] {
+    *response->mutable_coordinator() = self_;
+    fleet_.CountInto(response->mutable_coordinator());
+    reactor->Finish(grpc::Status::OK);
+  });
+  return reactor;
+}
+
+}  // namespace center::coordinator

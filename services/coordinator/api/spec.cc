@@ -1,0 +1,173 @@
+#include "services/coordinator/api/spec.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_cat.h"
+#include "services/common/text.h"
+
+namespace center::coordinator {
+namespace {
+
+using Violations = std::vector<rpc::FieldViolation>;
+
+void Add(Violations* violations, absl::string_view field, absl::string_view description) {
+  violations->push_back({absl::StrCat("spec.", field), std::string(description)});
+}
+
+template <typename Number>
+void CheckRange(absl::string_view field, Number value, Number min, Number max,
+                Violations* violations) {
+  if (value >= min && value <= max) return;
+  Add(violations, field, absl::StrCat("is ", value, "; must be from ", min, " to ", max));
+}
+
+void CheckDuration(absl::string_view field, const google::protobuf::Duration& duration,
+                   absl::Duration min, absl::Duration max, Violations* violations) {
+  const bool well_formed = duration.nanos() > -1'000'000'000 && duration.nanos() < 1'000'000'000;
+  const absl::Duration value = ToDuration(duration);
+  if (well_formed && value >= min && value <= max) return;
+  Add(violations, field,
+      absl::StrCat("is ", absl::FormatDuration(value), "; must be from ", absl::FormatDuration(min),
+                   " to ", absl::FormatDuration(max)));
+}
+
+void CheckHost(const std::string& host, Violations* violations) {
+  if (host.size() > kHostBytesMax) {
+    Add(violations, "host", absl::StrCat("is longer than ", kHostBytesMax, " bytes"));
+  } else if (std::any_of(host.begin(), host.end(),
+                         [](unsigned char c) { return c <= ' ' || c >= 0x7f; })) {
+    Add(violations, "host", "has white space or characters outside ASCII");
+  }
+}
+
+template <typename Enum>
+void MergeEnum(Enum request, Enum* value) {
+  if (static_cast<int>(request) != 0) *value = request;
+}
+
+}  // namespace
+
+v1::ServerSpec DefaultSpec() {
+  v1::ServerSpec spec;
+  spec.set_host("127.0.0.1");
+  spec.set_port(kDefaultPort);
+  spec.set_workers(1);
+  spec.set_framing(v1::FRAMING_LINE);
+  spec.set_durability(v1::DURABILITY_WRITTEN);
+  spec.set_overflow(v1::OVERFLOW_BLOCK);
+  spec.set_max_payload_bytes(1 << 20);
+  spec.set_banner("");
+  spec.set_max_connections(10'000);
+  spec.set_max_connections_per_peer(0);
+  *spec.mutable_frame_timeout() = FromDuration(absl::Seconds(30));
+  *spec.mutable_idle_timeout() = FromDuration(absl::ZeroDuration());
+  spec.set_max_buffer_bytes(64 << 20);
+  spec.set_retain_bytes(1 << 30);
+  *spec.mutable_retain_age() = FromDuration(absl::ZeroDuration());
+  spec.set_segment_bytes(64 << 20);
+  *spec.mutable_sync_interval() = FromDuration(absl::Seconds(1));
+  *spec.mutable_drain_timeout() = FromDuration(absl::Seconds(10));
+  return spec;
+}
+
+v1::ServerSpec MergeSpec(const v1::ServerSpec& base, const v1::ServerSpec& request) {
+  // Protobuf's own merge does what is meant: fields that are set replace, those at zero stay.
+  v1::ServerSpec merged = base;
+  // A message field would be merged field by field: 1.5 s with 2 s gives 2.5 s.
+  if (request.has_frame_timeout()) merged.clear_frame_timeout();
+  if (request.has_idle_timeout()) merged.clear_idle_timeout();
+  if (request.has_retain_age()) merged.clear_retain_age();
+  if (request.has_sync_interval()) merged.clear_sync_interval();
+  if (request.has_drain_timeout()) merged.clear_drain_timeout();
+  merged.MergeFrom(request);
+  const auto keep_if_zero = [](const google::protobuf::Duration& before,
+                               google::protobuf::Duration* now) {
+    if (now->seconds() == 0 && now->nanos() == 0) *now = before;
+  };
+  keep_if_zero(base.frame_timeout(), merged.mutable_frame_timeout());
+  keep_if_zero(base.idle_timeout(), merged.mutable_idle_timeout());
+  keep_if_zero(base.retain_age(), merged.mutable_retain_age());
+  keep_if_zero(base.sync_interval(), merged.mutable_sync_interval());
+  keep_if_zero(base.drain_timeout(), merged.mutable_drain_timeout());
+  return merged;
+}
+
+void CheckSpec(const v1::ServerSpec& spec, Violations* violations) {
+  CheckHost(spec.host(), violations);
+  CheckRange<uint32_t>("port", spec.port(), 0, 65535, violations);
+  CheckRange<uint32_t>("workers", spec.workers(), 1, kWorkersPerServerMax, violations);
+  if (!v1::Framing_IsValid(spec.framing())) {
+    Add(violations, "framing", absl::StrCat("is the unknown value ", spec.framing()));
+  }
+  if (!v1::Durability_IsValid(spec.durability())) {
+    Add(violations, "durability", absl::StrCat("is the unknown value ", spec.durability()));
+  }
+  if (!v1::Overflow_IsValid(spec.overflow())) {
+    Add(violations, "overflow", absl::StrCat("is the unknown value ", spec.overflow()));
+  }
+  CheckRange<uint64_t>("max_payload_bytes", spec.max_payload_bytes(), 1, kPayloadBytesMax,
+                       violations);
+  if (spec.banner().size() > kBannerBytesMax) {
+    Add(violations, "banner",
+        absl::StrCat("has ", spec.banner().size(), " bytes; at most ", kBannerBytesMax));
+  } else if (spec.banner().find('\0') != std::string::npos) {
+    // It travels to the worker as a command-line argument.
+    Add(violations, "banner", "has a NUL byte");
+  }
+  CheckRange<uint32_t>("max_connections", spec.max_connections(), 1, kConnectionsMax, violations);
+  CheckRange<uint32_t>("max_connections_per_peer", spec.max_connections_per_peer(), 0,
+                       kConnectionsMax, violations);
+  CheckDuration("frame_timeout", spec.frame_timeout(), absl::Milliseconds(1), kTimeoutMax,
+                violations);
+  CheckDuration("idle_timeout", spec.idle_timeout(), absl::ZeroDuration(), kTimeoutMax, violations);
+  CheckRange<uint64_t>("max_buffer_bytes", spec.max_buffer_bytes(),
+                       std::min(spec.max_payload_bytes(), kPayloadBytesMax), kBufferBytesMax,
+                       violations);
+  CheckRange<uint64_t>("segment_bytes", spec.segment_bytes(), kSegmentBytesMin, kSegmentBytesMax,
+                       violations);
+  CheckRange<uint64_t>("retain_bytes", spec.retain_bytes(),
+                       2 * std::min(spec.segment_bytes(), kSegmentBytesMax), kRetainBytesMax,
+                       violations);
+  CheckDuration("retain_age", spec.retain_age(), absl::ZeroDuration(), kRetainAgeMax, violations);
+  CheckDuration("sync_interval", spec.sync_interval(), kSyncIntervalMin, kTimeoutMax, violations);
+  CheckDuration("drain_timeout", spec.drain_timeout(), absl::Milliseconds(1), kTimeoutMax,
+                violations);
+}
+
+void CheckName(absl::string_view name, Violations* violations) {
+  if (absl::Status status = ValidateName("server name", name); !status.ok()) {
+    violations->push_back({"name", std::string(status.message())});
+  }
+}
+
+void CheckRequestId(absl::string_view request_id, Violations* violations) {
+  if (request_id.size() <= kRequestIdBytesMax) return;
+  violations->push_back({"request_id", absl::StrCat("has ", request_id.size(), " bytes; at most ",
+                                                    kRequestIdBytesMax)});
+}
+
+absl::Duration ToDuration(const google::protobuf::Duration& duration) {
+  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
+}
+
+google::protobuf::Duration FromDuration(absl::Duration duration) {
+  google::protobuf::Duration result;
+  result.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
+  result.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(duration)));
+  return result;
+}
+
+google::protobuf::Timestamp FromTime(absl::Time time) {
+  google::protobuf::Timestamp result;
+  const int64_t seconds = absl::ToUnixSeconds(time);
+  result.set_seconds(seconds);
+  result.set_nanos(
+      static_cast<int32_t>(absl::ToInt64Nanoseconds(time - absl::FromUnixSeconds(seconds))));
+  return result;
+}
+
+std::string ServerNameOrDefault(const std::string& name) {
+  return name.empty() ? std::string(kDefaultServer) : name;
+}
+
+}  // namespace center::coordinator

@@ -1,0 +1,107 @@
+// center-coordinator: flags, then the coordinator.
+#include <sys/stat.h>
+
+#include <CLI/CLI.hpp>
+#include <csignal>
+#include <cstdio>
+#include <string>
+#include <vector>
+
+#include "services/common/fd.h"
+#include "services/common/log.h"
+#include "services/common/net_address.h"
+#include "services/common/rpc/server.h"
+#include "services/common/status_macros.h"
+#include "services/coordinator/api/coordinator.h"
+
+namespace center::coordinator {
+namespace {
+
+constexpr int kExitFailure = 1;
+constexpr int kExitUsage = 2;
+
+struct Flags {
+  std::string data_dir = DefaultDataDir();
+  std::vector<std::string> listen = {"unix:" + DefaultRuntimeDir() + "/center.sock",
+                                     "127.0.0.1:7070"};
+  bool insecure = false;
+  std::string log_format = "text";
+  std::string log_level = "info";
+};
+
+absl::StatusOr<std::vector<NetAddress>> ListenAddresses(const Flags& flags) {
+  std::vector<NetAddress> addresses;
+  for (const std::string& text : flags.listen) {
+    ASSIGN_OR_RETURN(NetAddress address, ParseNetAddress(text));
+    if (!address.IsLocal() && !flags.insecure) {
+      return absl::InvalidArgumentError(
+          "--listen " + text +
+          ": other machines can reach this address, and there is neither encryption nor "
+          "authentication; listen on a unix socket or on loopback, or say --insecure if everybody "
+          "who can reach it may control this coordinator");
+    }
+    addresses.push_back(std::move(address));
+  }
+  return addresses;
+}
+
+void AddFlags(CLI::App& app, Flags& flags) {
+  app.add_option("--data-dir", flags.data_dir, "Where state and journals are kept")
+      ->capture_default_str();
+  app.add_option("--listen", flags.listen,
+                 "Serve gRPC here: unix:/path or host:port (port 0: any). May be repeated")
+      ->allow_extra_args(false)
+      ->capture_default_str();
+  app.add_flag("--insecure", flags.insecure,
+               "Allow addresses beyond loopback without encryption or authentication");
+  app.add_option("--log-format", flags.log_format, "text or json")
+      ->check(CLI::IsMember({"text", "json"}))
+      ->capture_default_str();
+  app.add_option("--log-level", flags.log_level, "trace, debug, info, warn, error or critical")
+      ->capture_default_str();
+  app.set_version_flag("--version", "center-coordinator " CENTER_VERSION);
+}
+
+int Fail(const absl::Status& status, int code) {
+  spdlog::error("{}", status);
+  return code;
+}
+
+int Run(const Flags& flags) {
+  const absl::Status logging =
+      InitLogging({.name = "coordinator", .format = flags.log_format, .level = flags.log_level});
+  if (!logging.ok()) return Fail(logging, kExitUsage);
+  auto addresses = ListenAddresses(flags);
+  if (!addresses.ok()) return Fail(addresses.status(), kExitUsage);
+  auto worker = SiblingProgram("center-worker");
+  if (!worker.ok()) return Fail(worker.status(), kExitFailure);
+
+  ::umask(0077);
+  std::signal(SIGPIPE, SIG_IGN);
+  RaiseDescriptorLimit();
+  rpc::InitServerPlugins();
+  auto coordinator = Coordinator::Create({.data_dir = flags.data_dir,
+                                          .listen = *std::move(addresses),
+                                          .worker_program = *std::move(worker),
+                                          .log_format = flags.log_format,
+                                          .log_level = flags.log_level});
+  if (!coordinator.ok()) return Fail(coordinator.status(), kExitFailure);
+  (*coordinator)->Run();
+  return 0;
+}
+
+}  // namespace
+}  // namespace center::coordinator
+
+int main(int argc, char** argv) {
+  center::coordinator::Flags flags;
+  CLI::App app("Starts and looks after Center's workers, and serves the gRPC API");
+  center::coordinator::AddFlags(app, flags);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    const int code = app.exit(error);
+    return code == 0 ? 0 : center::coordinator::kExitUsage;
+  }
+  return center::coordinator::Run(flags);
+}

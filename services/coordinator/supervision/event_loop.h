@@ -1,0 +1,75 @@
+// The control thread: one io_context on which the supervisor, the launcher and everything else that
+// decides runs. Others post to it and never wait for it.
+#pragma once
+
+#include <asio/executor_work_guard.hpp>
+#include <asio/io_context.hpp>
+#include <asio/signal_set.hpp>
+#include <asio/steady_timer.hpp>
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <thread>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "services/common/clock.h"
+
+namespace center::supervision {
+
+// Lifecycle: construct, wire, Run (the calling thread becomes the control thread) until somebody
+// calls Stop, destroy. Tasks that are still queued then are destroyed without being run.
+class EventLoop {
+ public:
+  EventLoop();
+  ~EventLoop();
+  EventLoop(const EventLoop&) = delete;
+  EventLoop& operator=(const EventLoop&) = delete;
+
+  asio::io_context& context() { return context_; }
+  // Runs `task` on the control thread, after those posted before it. Any thread; also before Run.
+  void Post(std::function<void()> task);
+  // Until Stop. Once.
+  void Run();
+  // Makes Run return after the task that is running. Any thread.
+  void Stop();
+  bool InControlThread() const;
+
+  // Calls `handler` on the control thread for each arrival of one of these signals, from now on.
+  // Call before threads are started that must not be interrupted. Once per loop.
+  absl::Status HandleSignals(const std::vector<int>& signals, std::function<void(int)> handler);
+
+ private:
+  void AwaitSignal();
+
+  asio::io_context context_{1};
+  asio::executor_work_guard<asio::io_context::executor_type> work_;
+  std::atomic<std::thread::id> control_thread_{};
+  // Control thread only.
+  asio::signal_set signals_;
+  std::function<void(int)> signal_handler_;
+};
+
+// Calls a `tick` function at the times that it itself asks for: it returns when it wants to be
+// called next. ArmBy moves that forward. Fits Supervisor:
+//
+//   DeadlineTimer timer(loop, [&] { return supervisor->Tick(); });
+//   options.on_deadline = [&](SteadyTime when) { timer.ArmBy(when); };
+//
+// Control thread only (construction and destruction too, or while the loop does not run).
+class DeadlineTimer {
+ public:
+  DeadlineTimer(EventLoop& loop, std::function<SteadyTime()> tick);
+  ~DeadlineTimer();
+  DeadlineTimer(const DeadlineTimer&) = delete;
+  DeadlineTimer& operator=(const DeadlineTimer&) = delete;
+
+  // Ticks at `when` at the latest. SteadyTime::max() is no deadline.
+  void ArmBy(SteadyTime when);
+
+ private:
+  struct State;
+  std::shared_ptr<State> state_;
+};
+
+}  // namespace center::supervision

@@ -1,0 +1,182 @@
+// Keeps the workers of every running server alive: launches one process per slot, learns from their
+// registration and heartbeats how they are, restarts what dies, kills what hangs, drains what is
+// stopped, and says why for each. What happens when is decided by Slot (slot.h); this class
+// connects slots with processes.
+//
+// Lifecycle of a server: Start -> (slots live, die, restart on their own) -> Stop ->
+// Observer::OnServerStopped, after which the name is unknown here again and may be started anew.
+//
+// All of it belongs to the control thread. Observer calls are made at the end of the call (or exit
+// report) that caused them, in order, when the supervisor is consistent again: an observer may call
+// back into it.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "absl/status/status.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
+#include "absl/types/optional.h"
+#include "services/common/clock.h"
+#include "services/coordinator/supervision/process_launcher.h"
+#include "services/coordinator/supervision/slot.h"
+
+namespace center::supervision {
+
+inline constexpr uint32_t kSlotsPerServerMax = 256;
+inline constexpr absl::Duration kDrainTimeoutMax = absl::Hours(24);
+// Of a worker's stderr, what goes into the event of its death.
+inline constexpr size_t kEventStderrBytesMax = 2048;
+
+struct ServerPlan {
+  std::string name;
+  uint32_t slots = 1;
+  absl::Duration drain_timeout = absl::Seconds(10);
+  // What to run for a slot. The token is to reach the process as CENTER_WORKER_TOKEN; it is new for
+  // every process. Called for every launch, for as long as the server runs.
+  std::function<LaunchSpec(uint32_t slot, const std::string& token)> launch;
+};
+
+struct ExitRecord {
+  ProcessExit exit;
+  std::string reason;      // for people, one line: "exited with code 3"
+  bool requested = false;  // it was asked to stop
+};
+
+struct SlotView {
+  uint32_t slot = 0;
+  SlotState state = SlotState::kStopped;
+  int64_t pid = 0;        // 0 when there is no process
+  absl::Time start_time;  // of the process, or of the last one
+  uint64_t restarts = 0;  // launches after the first
+  absl::optional<ExitRecord> last_exit;
+};
+
+enum class EventType {
+  kWorkerStarted,
+  kWorkerReady,
+  kWorkerDraining,
+  kWorkerStopped,
+  kWorkerDied,
+  kWorkerHung,
+  kWorkerBackoff,
+  kWorkerFailed,
+};
+
+struct SupervisionEvent {
+  EventType type;
+  std::string subject;                         // "<server>/<slot>"
+  std::string reason;                          // for people, one line
+  std::map<std::string, std::string> details;  // for programs: pid, exit_code, signal, stderr, …
+};
+
+// What the supervisor tells its owner, on the control thread.
+class Observer {
+ public:
+  virtual ~Observer() = default;
+  // A slot's state, process or last exit has changed.
+  virtual void OnSlotChanged(absl::string_view server, const SlotView& slot) = 0;
+  // Every slot has ended after Stop; the supervisor does not know the server any more.
+  virtual void OnServerStopped(absl::string_view server) = 0;
+  virtual void OnEvent(const SupervisionEvent& event) = 0;
+  // Ask a registered worker over its register stream to finish. Where that does not help, signals
+  // follow by themselves.
+  virtual void RequestDrain(absl::string_view worker, bool now) = 0;
+};
+
+struct SupervisorOptions {
+  SlotLimits limits;  // drain_timeout is taken from the plan
+  // A Tick that comes later than this after its deadline means that this process itself stood still
+  // (stopped, starved, suspended). Heartbeats then wait unread, and nobody is killed for them: the
+  // timers of silence start again.
+  SteadyDuration stall_tolerance = std::chrono::milliseconds(500);
+  // Numbers in [0, 1), for jitter. Empty: a generator seeded by the system.
+  std::function<double()> random;
+  // The earliest deadline has become this one: call Tick then. Not called for deadlines that Tick
+  // returns. Empty: the owner calls Tick often enough by itself.
+  std::function<void(SteadyTime)> on_deadline;
+};
+
+class Supervisor {
+ public:
+  // The three must outlive the supervisor. When it is destroyed the processes live on.
+  Supervisor(ProcessLauncher& launcher, Clock& clock, Observer& observer,
+             SupervisorOptions options = {});
+  ~Supervisor();
+  Supervisor(const Supervisor&) = delete;
+  Supervisor& operator=(const Supervisor&) = delete;
+
+  // Launches a process per slot. Errors: InvalidArgument (no slots, too many, an absurd drain
+  // timeout), AlreadyExists (it runs, or has not ended yet), and what the launcher says when the
+  // first process cannot be started: then nothing was. A later slot's failure counts as its death.
+  absl::Status Start(ServerPlan plan);
+  // Ends all its processes; OnServerStopped follows, at once when none lives. `now` does not wait
+  // for open connections. NotFound. May be repeated.
+  absl::Status Stop(absl::string_view server, bool now);
+
+  // A process says who it is. FailedPrecondition, with the reason, when that slot does not exist,
+  // has no process, or has another one: the caller must end. May be repeated by the same process
+  // (its stream broke).
+  absl::Status Register(absl::string_view worker, int64_t pid, absl::string_view token);
+  // Its register stream broke. It goes on living; the liveness timeout decides.
+  void Disconnected(absl::string_view worker);
+  // Reports; ignored when the worker is not registered. Each is a heartbeat too.
+  void SetReady(absl::string_view worker);
+  void Heartbeat(absl::string_view worker);
+  void Draining(absl::string_view worker);
+
+  // Fires due timers; returns when to call it next (SteadyTime::max(): not by itself).
+  SteadyTime Tick();
+
+  // By slot; empty when the server is not known (any more).
+  std::vector<SlotView> Slots(absl::string_view server) const;
+  // Names of the servers that run or are ending, sorted.
+  std::vector<std::string> Servers() const;
+
+ private:
+  struct Process;
+  struct Server;
+  class Scope;
+
+  Process* FindRegistered(absl::string_view worker);
+  Process* Find(absl::string_view worker);
+  absl::Status Launch(Process& process);
+  void LaunchOrDie(Process& process);
+  void OnExit(absl::string_view server, uint32_t slot, uint64_t launch_id, ProcessExit exit);
+  void RecordDeath(Process& process, ProcessExit exit, std::string reason);
+  // Runs the timers of one slot that are due.
+  void Advance(Process& process);
+  void Apply(Process& process, SlotAction action);
+  void Kill(Process& process);
+  void SendSignal(const Process& process, int signal);
+  void RemoveIfStopped(Server& server);
+
+  void NotifyChanged(const Process& process);
+  void NotifyEvent(EventType type, const Process& process, std::string reason,
+                   std::map<std::string, std::string> details = {});
+  void DeliverNotifications();
+  void AnnounceDeadline();
+  SteadyTime NextDeadline() const;
+
+  ProcessLauncher& launcher_;
+  Clock& clock_;
+  Observer& observer_;
+  SupervisorOptions options_;
+
+  std::map<std::string, std::unique_ptr<Server>, std::less<>> servers_;
+  uint64_t last_launch_id_ = 0;
+  std::deque<std::function<void()>> notifications_;
+  int depth_ = 0;  // of public calls that are running: observers call back
+  SteadyTime announced_ = SteadyTime::max();
+  // Exit callbacks hold it weakly: they may outlive the supervisor.
+  std::shared_ptr<Supervisor*> self_;
+};
+
+}  // namespace center::supervision

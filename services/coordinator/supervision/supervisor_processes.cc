@@ -1,0 +1,190 @@
+#include <sys/random.h>
+
+#include <cerrno>
+#include <chrono>
+#include <csignal>
+#include <memory>
+#include <utility>
+
+#include "absl/strings/escaping.h"
+#include "absl/strings/str_cat.h"
+#include "services/common/fd.h"
+#include "services/common/log.h"
+#include "services/common/status_macros.h"
+#include "services/coordinator/supervision/exit_reason.h"
+#include "services/coordinator/supervision/supervisor_internal.h"
+
+namespace center::supervision {
+namespace {
+
+constexpr size_t kTokenBytes = 16;
+
+absl::StatusOr<std::string> NewToken() {
+  std::string bytes(kTokenBytes, '\0');
+  if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
+    return ErrnoStatus(errno, "getrandom");
+  }
+  return absl::BytesToHexString(bytes);
+}
+
+std::map<std::string, std::string> ExitDetails(const ProcessExit& exit, SteadyDuration uptime) {
+  std::map<std::string, std::string> details;
+  if (exit.pid != 0) {
+    details["pid"] = absl::StrCat(exit.pid);
+    details["uptime_ms"] =
+        absl::StrCat(std::chrono::duration_cast<std::chrono::milliseconds>(uptime).count());
+    if (exit.signal != 0) {
+      details["signal"] = absl::StrCat(exit.signal);
+      if (exit.core_dumped) details["core_dumped"] = "true";
+    } else {
+      details["exit_code"] = absl::StrCat(exit.exit_code);
+    }
+  }
+  absl::string_view tail = exit.stderr_tail;
+  if (tail.size() > kEventStderrBytesMax) {
+    tail.remove_prefix(tail.size() - kEventStderrBytesMax);
+    // Never from the middle of a character, and from the beginning of a line where there is one.
+    const size_t line_end = tail.find('\n');
+    if (line_end + 1 < tail.size()) tail.remove_prefix(line_end + 1);
+    while (!tail.empty() && (tail.front() & 0xC0) == 0x80) tail.remove_prefix(1);
+  }
+  if (!tail.empty()) details["stderr"] = std::string(tail);
+  return details;
+}
+
+}  // namespace
+
+absl::Status Supervisor::Launch(Process& process) {
+  ASSIGN_OR_RETURN(std::string token, NewToken());
+  const LaunchSpec spec = process.server.plan.launch(process.index, token);
+  const uint64_t launch_id = ++last_launch_id_;
+  auto on_exit = [weak = std::weak_ptr<Supervisor*>(self_), server = process.server.plan.name,
+                  slot = process.index, launch_id](ProcessExit exit) {
+    if (const auto self = weak.lock()) (*self)->OnExit(server, slot, launch_id, std::move(exit));
+  };
+  ASSIGN_OR_RETURN(const int64_t pid, launcher_.Launch(spec, std::move(on_exit)));
+  process.token = std::move(token);
+  process.launch_id = launch_id;
+  process.pid = pid;
+  process.start_time = clock_.Wall();
+  process.launched = clock_.Steady();
+  process.kill_reported = false;
+  ++process.launches;
+  NotifyChanged(process);
+  NotifyEvent(EventType::kWorkerStarted, process, absl::StrCat("launched as process ", pid),
+              {{"pid", absl::StrCat(pid)}});
+  return absl::OkStatus();
+}
+
+void Supervisor::LaunchOrDie(Process& process) {
+  const absl::Status status = Launch(process);
+  if (status.ok()) return;
+  process.launched = clock_.Steady();
+  RecordDeath(process, ProcessExit{.time = clock_.Wall()},
+              absl::StrCat("could not be launched: ", status.message()));
+}
+
+void Supervisor::OnExit(absl::string_view server_name, uint32_t slot, uint64_t launch_id,
+                        ProcessExit exit) {
+  const Scope scope(*this);
+  const auto found = servers_.find(std::string(server_name));
+  if (found == servers_.end()) return;
+  Server& server = *found->second;
+  Process& process = server.processes[slot];
+  if (process.launch_id != launch_id) return;
+  std::string reason = DescribeExit(exit, process.slot);
+  RecordDeath(process, std::move(exit), std::move(reason));
+  Advance(process);
+  RemoveIfStopped(server);
+}
+
+void Supervisor::RecordDeath(Process& process, ProcessExit exit, std::string reason) {
+  const SteadyTime now = clock_.Steady();
+  const bool requested = process.slot.stop_requested();
+  const auto details = ExitDetails(exit, now - process.launched);
+  process.slot.Died(now);
+  process.pid = 0;
+  process.token.clear();
+  process.last_exit = ExitRecord{.exit = std::move(exit), .reason = reason, .requested = requested};
+  NotifyChanged(process);
+  NotifyEvent(requested ? EventType::kWorkerStopped : EventType::kWorkerDied, process, reason,
+              details);
+  const SlotLimits& limits = process.slot.limits();
+  if (process.slot.state() == SlotState::kFailed) {
+    NotifyEvent(
+        EventType::kWorkerFailed, process,
+        absl::StrCat(limits.start_limit_deaths, " deaths within ",
+                     FormatSeconds(limits.start_limit_window),
+                     ": not restarted until the server is started again; the last one ", reason));
+  } else if (process.slot.state() == SlotState::kBackoff &&
+             process.slot.backoff() > SteadyDuration::zero()) {
+    NotifyEvent(EventType::kWorkerBackoff, process,
+                absl::StrCat("restarted in ", FormatSeconds(process.slot.backoff())));
+  }
+}
+
+void Supervisor::Advance(Process& process) {
+  while (true) {
+    const SlotAction action = process.slot.Tick(clock_.Steady());
+    if (action == SlotAction::kNone) return;
+    Apply(process, action);
+  }
+}
+
+void Supervisor::Apply(Process& process, SlotAction action) {
+  switch (action) {
+    case SlotAction::kNone:
+      return;
+    case SlotAction::kLaunch:
+      return LaunchOrDie(process);
+    case SlotAction::kDrain:
+    case SlotAction::kDrainNow:
+      notifications_.push_back([this, worker = process.name, action] {
+        observer_.RequestDrain(worker, action == SlotAction::kDrainNow);
+      });
+      return;
+    case SlotAction::kTerminate:
+      return SendSignal(process, SIGTERM);
+    case SlotAction::kKill:
+      return Kill(process);
+  }
+}
+
+void Supervisor::Kill(Process& process) {
+  const std::string cause = DescribeKill(process.slot);
+  if (process.kill_reported) {
+    spdlog::warn("worker {}, process {}, has survived a SIGKILL so far ({})", process.name,
+                 process.pid, cause);
+  } else if (process.slot.kill_cause() == KillCause::kHung) {
+    NotifyEvent(EventType::kWorkerHung, process, absl::StrCat(cause, ": killed"),
+                {{"pid", absl::StrCat(process.pid)}});
+  }
+  process.kill_reported = true;
+  SendSignal(process, SIGKILL);
+}
+
+void Supervisor::SendSignal(const Process& process, int signal) {
+  const absl::Status status = launcher_.Signal(process.pid, signal);
+  // NotFound: it has died, and the report of that is on its way.
+  if (!status.ok() && !absl::IsNotFound(status)) {
+    spdlog::error("worker {}: cannot send {}: {}", process.name, SignalName(signal), status);
+  }
+}
+
+void Supervisor::NotifyChanged(const Process& process) {
+  notifications_.push_back([this, server = process.server.plan.name, view = process.View()] {
+    observer_.OnSlotChanged(server, view);
+  });
+}
+
+void Supervisor::NotifyEvent(EventType type, const Process& process, std::string reason,
+                             std::map<std::string, std::string> details) {
+  notifications_.push_back([this, event = SupervisionEvent{.type = type,
+                                                           .subject = process.name,
+                                                           .reason = std::move(reason),
+                                                           .details = std::move(details)}] {
+    observer_.OnEvent(event);
+  });
+}
+
+}  // namespace center::supervision

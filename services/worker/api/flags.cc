@@ -1,0 +1,193 @@
+#include "services/worker/api/flags.h"
+
+#include <exception>
+#include <functional>
+#include <iostream>
+#include <utility>
+
+#include "CLI/CLI.hpp"
+#include "absl/strings/numbers.h"
+#include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "services/common/scoreboard.h"
+#include "services/common/status_macros.h"
+#include "services/common/text.h"
+
+namespace center::worker {
+namespace {
+
+constexpr int kExitUsage = 2;
+
+// An option whose text `parse` turns into *value; its default is shown as `default_text`.
+template <typename T>
+CLI::Option* AddParsed(CLI::App& app, const std::string& name, T* value,
+                       std::function<absl::StatusOr<T>(const std::string&)> parse,
+                       const std::string& help, const std::string& default_text) {
+  auto* option = app.add_option_function<std::string>(
+      name,
+      [value, name, parse = std::move(parse)](const std::string& text) {
+        auto parsed = parse(text);
+        // The one way to tell CLI11 about a mistake.
+        if (!parsed.ok()) throw CLI::ValidationError(name, std::string(parsed.status().message()));
+        *value = *std::move(parsed);
+      },
+      help);
+  if (!default_text.empty()) option->default_str(default_text);
+  return option;
+}
+
+void AddDuration(CLI::App& app, const std::string& name, absl::Duration* value,
+                 const std::string& help) {
+  AddParsed<absl::Duration>(
+      app, name, value, [](const std::string& text) { return ParseDurationFlag(text); }, help,
+      FormatShortDuration(*value));
+}
+
+void AddIngestFlags(CLI::App& app, Flags* flags) {
+  ingest::IngestOptions& ingest = flags->ingest;
+  AddParsed<ingest::Framing>(
+      app, "--framing", &ingest.framing,
+      [](const std::string& text) { return ingest::ParseFraming(text); },
+      "How a stream is cut into payloads: line, length, octet or chunk", "line");
+  app.add_option("--max-payload-bytes", ingest.max_payload_bytes,
+                 "A longer payload closes its connection (bytes)")
+      ->capture_default_str();
+  app.add_option("--banner", ingest.banner, "Sent to each producer when it connects");
+  app.add_option("--max-connections", ingest.max_connections, "Open connections at most")
+      ->capture_default_str();
+  app.add_option("--max-connections-per-peer", ingest.max_connections_per_peer,
+                 "Open connections per peer address at most; 0: as --max-connections")
+      ->capture_default_str();
+  AddDuration(app, "--frame-timeout", &ingest.frame_timeout,
+              "A partial payload older than this closes its connection; 0s: never");
+  AddDuration(app, "--idle-timeout", &ingest.idle_timeout,
+              "A connection that sends nothing for this long is closed; 0s: never");
+  app.add_option("--max-buffer-bytes", ingest.max_buffer_bytes,
+                 "Memory for partial payloads of all connections (bytes)")
+      ->capture_default_str();
+}
+
+void AddJournalFlags(CLI::App& app, Flags* flags) {
+  journal::Options& journal = flags->journal;
+  app.add_option("--data-dir", journal.dir,
+                 "The folder of this worker's journal; made when missing")
+      ->required();
+  AddParsed<journal::Durability>(
+      app, "--durability", &journal.durability,
+      [](const std::string& text) -> absl::StatusOr<journal::Durability> {
+        if (text == "written") return journal::Durability::kWritten;
+        if (text == "synced") return journal::Durability::kSynced;
+        return absl::InvalidArgumentError(absl::StrCat("'", text, "': use written or synced"));
+      },
+      "When payloads are visible and acknowledged: written (survives a crash of the process) or "
+      "synced (survives a power loss)",
+      "written");
+  AddParsed<journal::Overflow>(
+      app, "--overflow", &journal.overflow,
+      [](const std::string& text) -> absl::StatusOr<journal::Overflow> {
+        if (text == "block") return journal::Overflow::kBlock;
+        if (text == "drop-oldest") return journal::Overflow::kDropOldest;
+        return absl::InvalidArgumentError(absl::StrCat("'", text, "': use block or drop-oldest"));
+      },
+      "When the journal is full of payloads that a subscription has not committed: block (stop "
+      "reading from producers) or drop-oldest",
+      "block");
+  app.add_option("--retain-bytes", journal.retain_bytes, "Journal bytes to keep; 0: no limit")
+      ->capture_default_str();
+  AddDuration(app, "--retain-age", &journal.retain_age,
+              "Payloads older than this may be deleted; 0s: no limit");
+  app.add_option("--segment-bytes", journal.segment_bytes, "Size of a journal segment (bytes)")
+      ->capture_default_str();
+  AddDuration(app, "--sync-interval", &journal.sync_interval,
+              "How often a 'written' journal is synced in the background");
+}
+
+void AddProcessFlags(CLI::App& app, Flags* flags) {
+  const auto parse_address = [](const std::string& text) { return ParseNetAddress(text); };
+  AddParsed<std::string>(
+      app, "--name", &flags->name,
+      [](const std::string& text) { return absl::StatusOr<std::string>(text); },
+      "This worker: SERVER/SLOT, slot from 0", flags->name);
+  AddParsed<NetAddress>(
+      app, "--listen", &flags->listen, parse_address,
+      "Where to serve gRPC (WorkerService): unix:/path or host:port (port 0: any)", "")
+      ->required();
+  AddParsed<absl::optional<NetAddress>>(
+      app, "--coordinator", &flags->coordinator,
+      [](const std::string& text) -> absl::StatusOr<absl::optional<NetAddress>> {
+        ASSIGN_OR_RETURN(NetAddress address, ParseNetAddress(text));
+        return absl::optional<NetAddress>(std::move(address));
+      },
+      "Where to register: unix:/path or host:port. Without it the worker stands alone", "");
+  app.add_option("--host", flags->host, "Where to accept producers when no socket is inherited")
+      ->capture_default_str();
+  app.add_option("--port", flags->port,
+                 "The TCP port when no socket is inherited; 0: any, the log says which")
+      ->capture_default_str();
+  app.add_option("--max-subscribers", flags->max_subscribers,
+                 "Simultaneous payload streams at most")
+      ->capture_default_str();
+  AddDuration(app, "--drain-timeout", &flags->drain_timeout,
+              "How long open connections may go on when the worker is asked to end");
+  app.add_option("--log-format", flags->log.format, "text or json")->capture_default_str();
+  app.add_option("--log-level", flags->log.level, "trace, debug, info, warning, error or off")
+      ->capture_default_str();
+}
+
+// "<server>/<slot>" -> slot.
+absl::StatusOr<uint32_t> ParseSlot(const std::string& name) {
+  const size_t slash = name.find('/');
+  uint32_t slot = 0;
+  if (slash == std::string::npos || !absl::SimpleAtoi(name.substr(slash + 1), &slot) ||
+      slot >= Scoreboard::kSlotsMax || absl::StrCat(slot) != name.substr(slash + 1)) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "--name ", name, " is not SERVER/SLOT with a slot from 0 to ", Scoreboard::kSlotsMax - 1));
+  }
+  RETURN_IF_ERROR(ValidateName("--name: the server", name.substr(0, slash)));
+  return slot;
+}
+
+// What concerns several flags.
+absl::Status Complete(Flags* flags) {
+  ASSIGN_OR_RETURN(flags->ingest.slot, ParseSlot(flags->name));
+  flags->ingest.worker_name = flags->name;
+  flags->log.name = flags->name;
+  if (!flags->listen.IsLocal()) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--listen ", flags->listen.ToString(),
+                     " can be reached from other machines, and the worker has no TLS: use a unix "
+                     "socket or a loopback address"));
+  }
+  if (flags->journal.retain_bytes > 0 &&
+      flags->journal.retain_bytes < 2 * flags->journal.segment_bytes) {
+    return absl::InvalidArgumentError("--retain-bytes must be at least twice --segment-bytes");
+  }
+  return absl::OkStatus();
+}
+
+}  // namespace
+
+ParsedFlags ParseFlags(int argc, const char* const* argv) {
+  Flags flags;
+  CLI::App app(
+      "center-worker: receives payloads over TCP, keeps them in a journal, and streams them over "
+      "gRPC.\n"
+      "Usually started by center-coordinator.");
+  app.get_formatter()->column_width(36);
+  app.set_version_flag("--version", CENTER_VERSION);
+  AddProcessFlags(app, &flags);
+  AddIngestFlags(app, &flags);
+  AddJournalFlags(app, &flags);
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error) == 0 ? 0 : kExitUsage;
+  }
+  if (const absl::Status status = Complete(&flags); !status.ok()) {
+    std::cerr << status.message() << "\nRun with --help for more information.\n";
+    return kExitUsage;
+  }
+  return flags;
+}
+
+}  // namespace center::worker

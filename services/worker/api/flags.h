@@ -1,0 +1,32 @@
+// The command line of center-worker.
+#pragma once
+
+#include <string>
+
+#include "absl/types/variant.h"
+#include "services/common/log.h"
+#include "services/common/net_address.h"
+#include "services/worker/ingest/ingest_server.h"
+#include "services/worker/journal/journal.h"
+
+namespace center::worker {
+
+struct Flags {
+  std::string name = "default/0";  // "<server>/<slot>"
+  NetAddress listen;               // where WorkerService is served
+  absl::optional<NetAddress> coordinator;
+  std::string host = "127.0.0.1";  // host and port: only without an inherited socket
+  uint16_t port = 5000;
+  uint32_t max_subscribers = 1000;
+  absl::Duration drain_timeout = absl::Seconds(10);
+  LogOptions log;
+  ingest::IngestOptions ingest;
+  journal::Options journal;
+};
+
+// What ParseFlags leads to: go on with the flags, or leave with an exit code (0 after --help and
+// --version, 2 after a mistake, which it has explained on stderr).
+using ParsedFlags = absl::variant<Flags, int>;
+ParsedFlags ParseFlags(int argc, const char* const* argv);
+
+}  // namespace center::worker

@@ -1,0 +1,109 @@
+// A worker process, put together: journal, ingest, streams, the line to the coordinator, and the
+// order in which they come and go.
+//
+//   Create ─▶ STARTING ─ accepts ─▶ READY ─ signal, Drain, refused by the coordinator ─▶ DRAINING
+//   ─▶ stopped
+//
+// Draining: health says NOT_SERVING, ingest accepts no more and lets connections end, the journal
+// is flushed, streams that have sent everything end with UNAVAILABLE, gRPC is shut down. Heartbeats
+// go on until the end: they come from the ingest loop's Tick, so a loop that hangs is silent.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "absl/status/statusor.h"
+#include "services/common/clock.h"
+#include "services/common/rpc/server.h"
+#include "services/common/scoreboard.h"
+#include "services/worker/api/flags.h"
+#include "services/worker/api/inherited_fds.h"
+#include "services/worker/api/registry_client.h"
+#include "services/worker/api/reject_feed.h"
+#include "services/worker/api/tail_signal.h"
+#include "services/worker/api/worker_service.h"
+#include "services/worker/ingest/ingest_server.h"
+#include "services/worker/journal/journal.h"
+
+namespace center::worker {
+
+// What the process answers its parent.
+enum ExitCode : int {
+  kExitOk = 0,
+  kExitFailure = 1,  // could not start, or the journal failed
+  kExitUsage = 2,
+  kExitUnknown = 3,  // the coordinator does not know this worker
+};
+
+// Made, used and destroyed on the thread that runs the event loop (after it has ended).
+class Worker {
+ public:
+  // The event loop; both may be called on any thread.
+  struct Loop {
+    asio::io_context& io;
+    std::function<void(std::function<void()>)> post;  // runs it on the loop's thread
+    std::function<void()> stop;
+  };
+
+  // Opens and binds everything, and accepts producers and subscribers when it returns.
+  // `token` proves to the coordinator who this process is.
+  static absl::StatusOr<std::unique_ptr<Worker>> Create(Flags flags, InheritedFds fds,
+                                                        std::string token, Loop loop, Clock& clock);
+  ~Worker();
+  Worker(const Worker&) = delete;
+  Worker& operator=(const Worker&) = delete;
+
+  // Call every second: the heartbeat.
+  void Tick();
+  // Finishes, then stops the loop; `now`: without waiting for open connections. Again with `now`:
+  // the same at once.
+  void Drain(bool now, absl::string_view why);
+
+  int exit_code() const { return exit_code_; }
+  uint16_t port() const { return port_; }
+
+ private:
+  enum class State { kStarting, kReady, kDraining, kFinishing };
+
+  Worker(Flags flags, std::string token, Loop loop, Clock& clock);
+
+  void MakeRegistry();
+  absl::Status OpenJournal();
+  absl::Status StartService();
+  absl::Status StartIngest(InheritedFds fds);
+  void Register();
+
+  void OnJournalEvent(const journal::JournalEvent& event);  // any thread
+  void OnJournalFailed(const absl::Status& status);
+  void OnUnknown(const absl::Status& status);
+  void FinishDrain();
+  v1::Heartbeat MakeHeartbeat() const;
+  void SendEvent(v1::Event event);
+
+  const Flags flags_;
+  const std::string token_;
+  const Loop loop_;
+  Clock& clock_;
+  State state_ = State::kStarting;
+  int exit_code_ = kExitOk;
+  bool journal_failed_ = false;
+  uint16_t port_ = 0;
+
+  // In the order of dependence: the last is destroyed first.
+  std::unique_ptr<RegistryClient>
+      registry_;  // null without a coordinator; keeps events from the start
+  std::unique_ptr<TailSignal> signal_;
+  std::unique_ptr<journal::Journal> journal_;
+  std::unique_ptr<Scoreboard> scoreboard_;
+  std::unique_ptr<WorkerService> service_;
+  rpc::BoundServer server_;
+  std::unique_ptr<RejectFeed> rejects_;
+  std::unique_ptr<ingest::IngestServer> ingest_;
+  std::vector<journal::Record> records_;  // of the group being appended
+  std::thread finisher_;
+};
+
+}  // namespace center::worker

@@ -1,0 +1,161 @@
+// kill -9 under load, with an oracle that counts every payload.
+//
+// What holds: a payload that a subscriber has seen, or that the journal had before the kill, is
+// there afterwards once, at its offset, in order. What TCP never promised is not asked for: bytes
+// in flight when the worker died are gone with their connection.
+#include <signal.h>
+
+#include <atomic>
+#include <thread>
+
+#include "absl/strings/str_cat.h"
+#include "gmock/gmock.h"
+#include "gtest/gtest.h"
+#include "tests/integration/collector.h"
+#include "tests/integration/fleet.h"
+#include "tests/integration/producer.h"
+
+namespace center::itest {
+namespace {
+
+using ::testing::IsEmpty;
+
+// Sends "<name>.<connection> <n>" until told to stop; connects again whenever the connection ends.
+class Load {
+ public:
+  Load(uint16_t port, std::string name)
+      : port_(port), name_(std::move(name)), thread_([this] { Run(); }) {}
+  ~Load() { Stop(); }
+  void Stop() {
+    stop_ = true;
+    if (thread_.joinable()) thread_.join();
+  }
+  uint64_t sent() const { return sent_; }
+  int connections() const { return connections_; }
+
+ private:
+  void Run() {
+    while (!stop_) {
+      Producer producer(port_);
+      const int connection = connections_++;
+      for (uint64_t n = 0; !stop_; n += kLinesPerWrite) {
+        std::string lines;
+        for (uint64_t i = n; i < n + kLinesPerWrite; ++i) {
+          absl::StrAppend(&lines, name_, ".", connection, " ", i, "\n");
+        }
+        if (!producer.Send(lines)) break;
+        sent_ += kLinesPerWrite;
+      }
+      producer.Finish();
+      producer.WaitClosed(absl::Seconds(20));
+    }
+  }
+
+  static constexpr uint64_t kLinesPerWrite = 20;
+  const uint16_t port_;
+  const std::string name_;
+  std::atomic<bool> stop_ = false;
+  std::atomic<uint64_t> sent_ = 0;
+  std::atomic<int> connections_ = 0;
+  std::thread thread_;
+};
+
+// The ledgers of a subscriber that followed through everything and of the journals agree,
+// completely.
+void ExpectReconciled(Fleet& fleet, Collector& follower) {
+  // Every journalled payload must reach the follower, so it is at the end when both counts agree.
+  Ledger stored;
+  EXPECT_TRUE(WaitFor(
+      [&] {
+        stored = ReadAll(fleet.channel(), "default");
+        return follower.WaitCount(CountOf(stored), absl::Seconds(5));
+      },
+      absl::Seconds(60)));
+  const Ledger seen = follower.ledger();
+  EXPECT_THAT(follower.gaps(), IsEmpty());
+  EXPECT_THAT(CheckConserved(seen, stored), IsEmpty());
+  EXPECT_THAT(CheckConserved(stored, seen), IsEmpty());
+  EXPECT_THAT(CheckSequences(stored, /*consecutive=*/true), IsEmpty());
+  EXPECT_EQ(CountOf(seen), CountOf(stored));
+  EXPECT_TRUE(fleet.WaitStored("default", CountOf(stored))) << fleet.StoredPayloads("default");
+}
+
+void KillWorkersUnderLoad(v1::Durability durability, int kills) {
+  Fleet fleet;
+  v1::ServerSpec spec = SmallSpec(2);
+  spec.set_durability(durability);
+  const uint16_t port = fleet.MustStart("default", spec);
+  Collector follower(fleet.channel(), EarliestRequest("default", /*follow=*/true));
+  std::vector<std::unique_ptr<Load>> loads;
+  for (int i = 0; i < 4; ++i) loads.push_back(std::make_unique<Load>(port, absl::StrCat("p", i)));
+
+  for (int kill_number = 0; kill_number < kills; ++kill_number) {
+    const uint64_t before = follower.count();
+    ASSERT_TRUE(follower.WaitCount(before + 5'000)) << "nothing flows after kill " << kill_number;
+    // What the journals hold at this moment is acknowledged too, seen by the follower or not.
+    const Ledger held = kill_number == 0 ? ReadAll(fleet.channel(), "default") : Ledger();
+    const pid_t victim = fleet.WorkerPid("default", kill_number % 2);
+    ASSERT_GT(victim, 0);
+    ASSERT_EQ(kill(victim, SIGKILL), 0);
+    ASSERT_TRUE(fleet.WaitReady("default", victim)) << "kill " << kill_number;
+    if (!held.empty()) {
+      EXPECT_THAT(CheckConserved(held, ReadAll(fleet.channel(), "default")), IsEmpty());
+    }
+  }
+  for (auto& load : loads) load->Stop();
+  ExpectReconciled(fleet, follower);
+  int connections = 0;
+  for (auto& load : loads) connections += load->connections();
+  EXPECT_GT(connections, 4) << "no connection was cut: the kills hit nothing";
+}
+
+TEST(CrashTest, NothingSeenOrJournalledIsLostWhenWorkersAreKilled) {
+  // Five deaths within 30 s are a start limit per slot, so each slot dies four times at most.
+  KillWorkersUnderLoad(v1::DURABILITY_WRITTEN, 6);
+}
+
+TEST(CrashTest, TheSameWhenSyncedIsAskedFor) { KillWorkersUnderLoad(v1::DURABILITY_SYNCED, 4); }
+
+TEST(CrashTest, EverythingIsThereAfterTheWholeFleetIsKilled) {
+  Fleet fleet;
+  const uint16_t port = fleet.MustStart("default", SmallSpec(2));
+  Ledger seen;
+  {
+    std::vector<std::unique_ptr<Load>> loads;
+    Collector follower(fleet.channel(), EarliestRequest("default", /*follow=*/true));
+    for (int i = 0; i < 4; ++i) loads.push_back(std::make_unique<Load>(port, absl::StrCat("p", i)));
+    ASSERT_TRUE(follower.WaitCount(20'000));
+    for (auto& load : loads) load->Stop();
+    const pid_t workers[] = {fleet.WorkerPid("default", 0), fleet.WorkerPid("default", 1)};
+    fleet.KillCoordinator();
+    for (const pid_t pid : workers) ASSERT_EQ(kill(pid, SIGKILL), 0);
+    follower.Finish();
+    seen = follower.ledger();
+  }
+  KillDescendants();
+  fleet.Start();
+  ASSERT_TRUE(fleet.WaitReady("default"));
+  const Ledger stored = ReadAll(fleet.channel(), "default");
+  EXPECT_GE(CountOf(seen), 20'000u);
+  EXPECT_THAT(CheckConserved(seen, stored), IsEmpty());
+  EXPECT_THAT(CheckSequences(stored, /*consecutive=*/true), IsEmpty());
+}
+
+TEST(CrashTest, WorkersGoOnStoringWhileTheCoordinatorIsDead) {
+  Fleet fleet;
+  const uint16_t port = fleet.MustStart("default", SmallSpec());
+  Producer producer(port);
+  ASSERT_TRUE(producer.Send("p 1\n"));
+  ASSERT_TRUE(fleet.WaitStored("default", 1));
+  fleet.KillCoordinator();
+  ASSERT_TRUE(producer.Send("p 2\n")) << "the worker went with its coordinator";
+  producer.Finish();
+  ASSERT_TRUE(producer.WaitClosed(absl::Seconds(10)));
+  fleet.Start();
+  ASSERT_TRUE(fleet.WaitReady("default"));
+  EXPECT_THAT(SortedPayloads(ReadAll(fleet.channel(), "default")),
+              ::testing::ElementsAre("p 1", "p 2"));
+}
+
+}  // namespace
+}  // namespace center::itest

@@ -1,0 +1,80 @@
+#!/usr/bin/env bash
+# Installs what is missing, builds, and runs every test.
+#
+#   tests/run.sh [--unit] [--asan | --tsan] [--ci]
+#
+#   --unit   only the unit tests
+#   --asan   build with AddressSanitizer and UndefinedBehaviorSanitizer (folder build-asan); unit,
+#            fuzz and integration tests
+#   --tsan   build with ThreadSanitizer (folder build-tsan); unit and integration tests
+#   --ci     every tool that a test wants is required (also: CI=true in the environment)
+#
+# CC and CXX choose the compiler of a new build folder. Ends with "N passed, N failed".
+set -euo pipefail
+cd "$(dirname "$0")/.."
+
+usage() { sed -n '2,13s/^# \{0,1\}//p' tests/run.sh; }
+
+mode=release labels='' ci=false
+[ "${CI:-}" != true ] || ci=true
+for argument in "$@"; do
+  case $argument in
+    --unit) labels=unit ;;
+    --asan | --tsan)
+      if [ "$mode" != release ]; then
+        echo "run.sh: --asan and --tsan exclude each other" >&2
+        exit 2
+      fi
+      mode=${argument#--}
+      ;;
+    --ci) ci=true ;;
+    -h | --help) usage && exit 0 ;;
+    *) echo "run.sh: unknown option '$argument'; see --help" >&2 && exit 2 ;;
+  esac
+done
+
+jobs=$(nproc)
+if $ci; then deploy/install-deps.sh --ci; else deploy/install-deps.sh; fi
+
+case $mode in
+  release) build=build options=(-DCMAKE_BUILD_TYPE=Release) ;;
+  asan)
+    build="build-asan"
+    sanitizers=address,undefined
+    case $(basename "${CXX:-c++}") in clang*) sanitizers+=,fuzzer-no-link ;; esac
+    options=(-DCMAKE_BUILD_TYPE=RelWithDebInfo "-DCENTER_SANITIZE=$sanitizers")
+    labels=${labels:-'unit|fuzz|integration'}
+    export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1
+    export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
+    ;;
+  tsan)
+    build=build-tsan options=(-DCMAKE_BUILD_TYPE=RelWithDebInfo -DCENTER_SANITIZE=thread)
+    labels=${labels:-'unit|integration'}
+    export TSAN_OPTIONS="suppressions=$PWD/tests/tsan.supp halt_on_error=1 second_deadlock_stack=1"
+    ;;
+esac
+if [ -f tests/lsan.supp ]; then export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp"; fi
+
+# Precompiled headers help a single build; with them ccache could not help the next one.
+cmake -S . -B "$build" -G Ninja -DCENTER_TESTS=ON "-DCENTER_CI=$($ci && echo ON || echo OFF)" \
+  -DCMAKE_DISABLE_PRECOMPILE_HEADERS=ON "${options[@]}"
+cmake --build "$build" -j "$jobs"
+
+select=()
+[ -z "$labels" ] || select=(-L "^($labels)\$")
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+status=0
+ctest --test-dir "$build" --output-on-failure --no-tests=error -j "$jobs" "${select[@]}" |
+  tee "$log" || status=$?
+
+if [ -s "$build/left-out.txt" ] && [ -z "$labels" ]; then
+  echo
+  echo "Left out, because a tool is missing (deploy/install-deps.sh --ci installs them all):"
+  sed 's/^/  /' "$build/left-out.txt"
+fi
+# ctest says "97% tests passed, 3 tests failed out of 100".
+summary=$(sed -nE 's/^[0-9]+% tests passed, ([0-9]+) tests? failed out of ([0-9]+)$/\1 \2/p' "$log")
+read -r failed total <<<"${summary:-1 1}"
+echo "$((total - failed)) passed, $failed failed"
+exit "$status"

@@ -1,0 +1,122 @@
+#include "tests/unit/coordinator_api/fleet_fixture.h"
+
+namespace center::coordinator {
+namespace {
+
+using testing::Contains;
+using testing::HasSubstr;
+
+TEST_F(FleetTest, ANewCoordinatorStartsWhatShouldRunOnItsPort) {
+  Reconcile();
+  ASSERT_TRUE(Start(StartRequest(2, "a")).ok());
+  ASSERT_TRUE(Start(StartRequest(1, "b")).ok());
+  const uint32_t port = Get("a").spec().port();
+  const int64_t pid = Pid(0, "b");
+  v1::StopServerRequest request;
+  request.set_name("b");
+  StopLater(request);
+  Exit(pid);
+  NewFleet();
+  Reconcile();
+  EXPECT_EQ(Get("a").state(), v1::SERVER_STATE_STARTING);
+  EXPECT_EQ(Get("a").spec().port(), port);
+  EXPECT_EQ(Get("a").workers_size(), 2);
+  EXPECT_EQ(Get("b").state(), v1::SERVER_STATE_STOPPED);
+  EXPECT_THAT(launcher_->processes.begin()->second.spec.args,
+              Contains("--coordinator=unix:/run/center.sock"));
+  EXPECT_FALSE(directory_->Get("b")->running);
+}
+
+TEST_F(FleetTest, AServerWhosePortIsGoneIsFailedAndTheOthersGoOn) {
+  ASSERT_TRUE(Start(StartRequest(1, "a")).ok());
+  ASSERT_TRUE(Start(StartRequest(1, "b")).ok());
+  const uint32_t port = Get("a").spec().port();
+  NewFleet();
+  auto taken = ListenTcp("127.0.0.1", static_cast<uint16_t>(port), 1);
+  ASSERT_TRUE(taken.ok()) << taken.status();
+  Reconcile();
+  EXPECT_EQ(Get("a").state(), v1::SERVER_STATE_FAILED);
+  EXPECT_THAT(Get("a").detail(), HasSubstr("in use"));
+  EXPECT_EQ(Get("b").state(), v1::SERVER_STATE_STARTING);
+  EXPECT_TRUE(store_->GetServer("a")->desired_running);
+
+  taken->Reset();
+  EXPECT_TRUE(Start(StartRequest(1, "a")).ok());
+}
+
+TEST_F(FleetTest, AServerThatCouldNotBeStartedCanBeStopped) {
+  ASSERT_TRUE(Start(StartRequest(1, "a")).ok());
+  NewFleet();
+  listen_error_ = absl::AlreadyExistsError("in use");
+  Reconcile();
+  const Answer stopped = Stop("a");
+  ASSERT_TRUE(stopped.ok()) << stopped.status();
+  EXPECT_EQ(stopped->state(), v1::SERVER_STATE_STOPPED);
+  EXPECT_FALSE(store_->GetServer("a")->desired_running);
+}
+
+TEST_F(FleetTest, WorkersOfAnEarlierCoordinatorEndBeforeTheirSlotsAreStarted) {
+  ASSERT_TRUE(Start(StartRequest(2)).ok());
+  NewFleet();
+  living_ = {"default/0", "default/1"};
+  Reconcile();
+  EXPECT_EQ(launcher_->launches, 0);
+  EXPECT_EQ(Get().state(), v1::SERVER_STATE_STARTING);
+  EXPECT_THAT(Get().detail(), HasSubstr("earlier coordinator"));
+  EXPECT_EQ(grace_.at("default/0"), absl::Seconds(10));
+  EXPECT_EQ(Reason(Start(StartRequest())), "SERVER_RUNNING");
+  orphans_.at("default/1")();
+  Settle();
+  EXPECT_EQ(launcher_->launches, 0);
+  orphans_.at("default/0")();
+  Settle();
+  EXPECT_EQ(launcher_->launches, 2);
+  EXPECT_EQ(store_->ListProcesses()->size(), 2u);
+}
+
+TEST_F(FleetTest, AServerCanBeStoppedWhileItsEarlierWorkersEnd) {
+  ASSERT_TRUE(Start(StartRequest()).ok());
+  NewFleet();
+  living_ = {"default/0"};
+  Reconcile();
+  auto answer = StopLater(v1::StopServerRequest());
+  EXPECT_FALSE(answer->has_value());
+  EXPECT_EQ(Get().state(), v1::SERVER_STATE_DRAINING);
+  orphans_.at("default/0")();
+  Settle();
+  ASSERT_TRUE(answer->has_value());
+  EXPECT_EQ((**answer)->state(), v1::SERVER_STATE_STOPPED);
+  EXPECT_EQ(launcher_->launches, 0);
+}
+
+TEST_F(FleetTest, RecordsOfProcessesThatAreGoneAreForgotten) {
+  ASSERT_TRUE(store_->PutProcess({.worker = "gone/0", .pid = 1}).ok());
+  ASSERT_TRUE(store_->PutProcess({.worker = "unknown/0", .pid = 2}).ok());
+  living_ = {"unknown/0"};
+  Reconcile();
+  EXPECT_EQ(store_->ListProcesses()->size(), 1u);
+  orphans_.at("unknown/0")();
+  EXPECT_THAT(*store_->ListProcesses(), testing::IsEmpty());
+}
+
+TEST_F(FleetTest, AShutdownDoesNotWaitForEarlierWorkers) {
+  ASSERT_TRUE(Start(StartRequest()).ok());
+  NewFleet();
+  living_ = {"default/0"};
+  Reconcile();
+  bool done = false;
+  fleet_->Shutdown(/*now=*/false, [&] { done = true; });
+  Settle();
+  EXPECT_TRUE(done);
+  orphans_.at("default/0")();
+  Settle();
+  EXPECT_EQ(launcher_->launches, 0);
+}
+
+TEST_F(FleetTest, DamagedSettingsAreAnError) {
+  ASSERT_TRUE(store_->PutServer({.name = "a", .spec = "\xff\xff"}).ok());
+  EXPECT_TRUE(absl::IsDataLoss(fleet_->Reconcile("unix:/x")));
+}
+
+}  // namespace
+}  // namespace center::coordinator
