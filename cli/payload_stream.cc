@@ -4,7 +4,8 @@
 #include <google/protobuf/wire_format_lite.h>
 
 #include "absl/strings/str_cat.h"
-#include "grpcpp/impl/codegen/proto_buffer_reader.h"
+#include "center/v1/payload.grpc.pb.h"  // how gRPC serialises the request
+#include "grpcpp/support/proto_buffer_reader.h"
 #include "services/common/rpc/status.h"
 #include "services/common/status_macros.h"
 

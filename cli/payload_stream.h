@@ -11,6 +11,7 @@
 #include "absl/types/optional.h"
 #include "center/v1/payload.pb.h"
 #include "grpcpp/grpcpp.h"
+#include "grpcpp/support/sync_stream.h"
 #include "services/common/payload_batch.h"
 
 namespace center::cli {
