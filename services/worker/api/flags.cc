@@ -43,15 +43,21 @@ void AddDuration(CLI::App& app, const std::string& name, absl::Duration* value,
       FormatShortDuration(*value));
 }
 
+// CLI11 itself takes -1 for the largest number.
+void AddBytes(CLI::App& app, const std::string& name, uint64_t* value, const std::string& help) {
+  AddParsed<uint64_t>(
+      app, name, value, [](const std::string& text) { return ParseByteSize(text); }, help,
+      FormatByteSize(*value));
+}
+
 void AddIngestFlags(CLI::App& app, Flags* flags) {
   ingest::IngestOptions& ingest = flags->ingest;
   AddParsed<ingest::Framing>(
       app, "--framing", &ingest.framing,
       [](const std::string& text) { return ingest::ParseFraming(text); },
       "How a stream is cut into payloads: line, length, octet or chunk", "line");
-  app.add_option("--max-payload-bytes", ingest.max_payload_bytes,
-                 "A longer payload closes its connection (bytes)")
-      ->capture_default_str();
+  AddBytes(app, "--max-payload-bytes", &ingest.max_payload_bytes,
+           "A longer payload closes its connection");
   app.add_option("--banner", ingest.banner, "Sent to each producer when it connects");
   app.add_option("--max-connections", ingest.max_connections, "Open connections at most")
       ->capture_default_str();
@@ -62,9 +68,8 @@ void AddIngestFlags(CLI::App& app, Flags* flags) {
               "A partial payload older than this closes its connection; 0s: never");
   AddDuration(app, "--idle-timeout", &ingest.idle_timeout,
               "A connection that sends nothing for this long is closed; 0s: never");
-  app.add_option("--max-buffer-bytes", ingest.max_buffer_bytes,
-                 "Memory for partial payloads of all connections (bytes)")
-      ->capture_default_str();
+  AddBytes(app, "--max-buffer-bytes", &ingest.max_buffer_bytes,
+           "Memory for partial payloads of all connections");
 }
 
 void AddJournalFlags(CLI::App& app, Flags* flags) {
@@ -92,12 +97,10 @@ void AddJournalFlags(CLI::App& app, Flags* flags) {
       "When the journal is full of payloads that a subscription has not committed: block (stop "
       "reading from producers) or drop-oldest",
       "block");
-  app.add_option("--retain-bytes", journal.retain_bytes, "Journal bytes to keep; 0: no limit")
-      ->capture_default_str();
+  AddBytes(app, "--retain-bytes", &journal.retain_bytes, "Journal bytes to keep; 0: no limit");
   AddDuration(app, "--retain-age", &journal.retain_age,
               "Payloads older than this may be deleted; 0s: no limit");
-  app.add_option("--segment-bytes", journal.segment_bytes, "Size of a journal segment (bytes)")
-      ->capture_default_str();
+  AddBytes(app, "--segment-bytes", &journal.segment_bytes, "Size of a journal segment");
   AddDuration(app, "--sync-interval", &journal.sync_interval,
               "How often a 'written' journal is synced in the background");
 }
@@ -159,7 +162,7 @@ absl::Status Complete(Flags* flags) {
                      "socket or a loopback address"));
   }
   if (flags->journal.retain_bytes > 0 &&
-      flags->journal.retain_bytes < 2 * flags->journal.segment_bytes) {
+      flags->journal.retain_bytes / 2 < flags->journal.segment_bytes) {
     return absl::InvalidArgumentError("--retain-bytes must be at least twice --segment-bytes");
   }
   return absl::OkStatus();

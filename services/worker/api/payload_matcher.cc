@@ -6,7 +6,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "services/common/kind.h"
-#include "services/common/rpc/status.h"
 
 namespace center::worker {
 namespace {
@@ -19,9 +18,9 @@ constexpr char kBatchesTag = 1 << 3 | 2;
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<const PayloadMatcher>> PayloadMatcher::Create(
-    const v1::PayloadFilter& filter) {
-  std::vector<rpc::FieldViolation> violations;
+std::unique_ptr<const PayloadMatcher> PayloadMatcher::Create(
+    const v1::PayloadFilter& filter, std::vector<rpc::FieldViolation>* violations) {
+  const size_t violations_before = violations->size();
   std::unique_ptr<PayloadMatcher> matcher(new PayloadMatcher);
   if (filter.kinds_size() > 0) {
     matcher->all_kinds_ = false;
@@ -34,32 +33,31 @@ absl::StatusOr<std::unique_ptr<const PayloadMatcher>> PayloadMatcher::Create(
       } else if (kind == v1::PAYLOAD_KIND_BINARY) {
         matcher->kind_wanted_[static_cast<int>(PayloadKind::kBinary)] = true;
       } else {
-        violations.push_back(
+        violations->push_back(
             {"filter.kinds", absl::StrCat(kind, " is no kind: use TEXT, JSON or BINARY")});
       }
     }
   }
   if (filter.contains().size() > kFilterBytesMax) {
-    violations.push_back({"filter.contains", absl::StrCat("has ", filter.contains().size(),
-                                                          " bytes; at most ", kFilterBytesMax)});
+    violations->push_back({"filter.contains", absl::StrCat("has ", filter.contains().size(),
+                                                           " bytes; at most ", kFilterBytesMax)});
   }
   matcher->contains_ = filter.contains();
   if (filter.regex().size() > kFilterBytesMax) {
-    violations.push_back({"filter.regex", absl::StrCat("has ", filter.regex().size(),
-                                                       " bytes; at most ", kFilterBytesMax)});
+    violations->push_back({"filter.regex", absl::StrCat("has ", filter.regex().size(),
+                                                        " bytes; at most ", kFilterBytesMax)});
   } else if (!filter.regex().empty()) {
     RE2::Options options;
     options.set_log_errors(false);
     options.set_max_mem(kRegexMemoryBytesMax);
     auto regex = std::make_unique<const RE2>(filter.regex(), options);
-    if (!regex->ok()) violations.push_back({"filter.regex", regex->error()});
+    if (!regex->ok()) violations->push_back({"filter.regex", regex->error()});
     matcher->regex_ = std::move(regex);
   }
-  if (!violations.empty()) return rpc::InvalidFields(violations);
-  if (matcher->all_kinds_ && matcher->contains_.empty() && matcher->regex_ == nullptr) {
-    return std::unique_ptr<const PayloadMatcher>();
-  }
-  return std::unique_ptr<const PayloadMatcher>(std::move(matcher));
+  const bool wrong = violations->size() > violations_before;
+  const bool all = matcher->all_kinds_ && matcher->contains_.empty() && matcher->regex_ == nullptr;
+  if (wrong || all) return nullptr;
+  return matcher;
 }
 
 bool PayloadMatcher::Matches(absl::string_view payload) const {

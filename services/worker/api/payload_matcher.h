@@ -3,12 +3,13 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
-#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "center/v1/payload.pb.h"
 #include "re2/re2.h"
 #include "services/common/payload_batch.h"
+#include "services/common/rpc/status.h"
 
 namespace center::worker {
 
@@ -18,11 +19,11 @@ inline constexpr size_t kFilterBytesMax = 4096;
 // Immutable after Create; any thread may use it.
 class PayloadMatcher {
  public:
-  // InvalidArgument with every field that is wrong: a kind that does not exist, `contains` or
+  // Adds to `violations` every field that is wrong: a kind that does not exist, `contains` or
   // `regex` that are too long, an expression that RE2 refuses (with what RE2 says). Null when the
-  // filter lets everything through.
-  static absl::StatusOr<std::unique_ptr<const PayloadMatcher>> Create(
-      const v1::PayloadFilter& filter);
+  // filter lets everything through, or has a wrong field.
+  static std::unique_ptr<const PayloadMatcher> Create(const v1::PayloadFilter& filter,
+                                                      std::vector<rpc::FieldViolation>* violations);
 
   bool Matches(absl::string_view payload) const;
 

@@ -67,8 +67,7 @@ PayloadStream::Next PayloadStream::Turn(size_t* searched) {
   if (status.ok()) status = Collect(*result, &builder);
   if (!status.ok()) {
     spdlog::error("a payload stream ends: the journal cannot be read: {}", status);
-    Finish(
-        rpc::ToGrpc(rpc::WithReason(absl::DataLossError(status.message()), "JOURNAL_UNREADABLE")));
+    Finish(rpc::ToGrpc(JournalUnreadable(status)));
     return Next::kLeave;
   }
   if (result->gap.has_value()) builder.SetGap(GapToProto(*result->gap, dependencies_.worker));

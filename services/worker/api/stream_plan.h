@@ -23,9 +23,13 @@ struct StreamPlan {
   std::unique_ptr<const PayloadMatcher> matcher;  // null: everything
 };
 
-// InvalidArgument with every wrong field. `worker` is this worker's name.
+// InvalidArgument with every wrong field; DataLoss when the journal cannot be read. `worker` is
+// this worker's name.
 absl::StatusOr<StreamPlan> MakeStreamPlan(const v1::StreamPayloadsRequest& request,
                                           absl::string_view worker,
                                           const journal::Journal& journal);
+
+// What a subscriber is told when the journal says `status`.
+absl::Status JournalUnreadable(const absl::Status& status);
 
 }  // namespace center::worker

@@ -24,7 +24,8 @@ absl::StatusOr<v1::StreamPayloadsRequest> ParseRequest(const grpc::ByteBuffer& b
   grpc::ByteBuffer copy(bytes);
   grpc::ProtoBufferReader reader(&copy);
   if (!reader.status().ok() || !request.ParseFromZeroCopyStream(&reader)) {
-    return absl::InvalidArgumentError("the request is no StreamPayloadsRequest");
+    return rpc::WithReason(absl::InvalidArgumentError("the request is no StreamPayloadsRequest"),
+                           "MALFORMED_REQUEST");
   }
   return request;
 }
