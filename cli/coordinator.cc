@@ -247,7 +247,9 @@ void AddCoordinatorCommands(CLI::App& root, Selection& selection) {
       ->type_name("ADDR")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
-  start->add_option("--http", flags->http, "Where it serves HTTP, or off (default 127.0.0.1:7071)")
+  start
+      ->add_option("--http", flags->http,
+                   "Where it serves HTTP; this version serves none: off (default off)")
       ->type_name("ADDR|off");
   AddChoice(*start, "--log-format", &flags->log_format, {"text", "json"}, "How it logs");
   AddChoice(*start, "--log-level", &flags->log_level, {"trace", "debug", "info", "warn", "error"},

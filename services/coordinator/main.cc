@@ -24,6 +24,7 @@ struct Flags {
   std::string data_dir = DefaultDataDir();
   std::vector<std::string> listen = {"unix:" + DefaultRuntimeDir() + "/center.sock",
                                      "127.0.0.1:7070"};
+  std::string http = "off";
   bool insecure = false;
   std::string log_format = "text";
   std::string log_level = "info";
@@ -51,6 +52,9 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.add_option("--listen", flags.listen,
                  "Serve gRPC here: unix:/path or host:port (port 0: any). May be repeated")
       ->allow_extra_args(false)
+      ->capture_default_str();
+  app.add_option("--http", flags.http, "Where HTTP is served; this version serves none: off")
+      ->check(CLI::IsMember({"off"}))
       ->capture_default_str();
   app.add_flag("--insecure", flags.insecure,
                "Allow addresses beyond loopback without encryption or authentication");

@@ -95,8 +95,7 @@ void KillWorkersUnderLoad(v1::Durability durability, int kills) {
     // What the journals hold at this moment is acknowledged too, seen by the follower or not.
     const Ledger held = kill_number == 0 ? ReadAll(fleet.channel(), "default") : Ledger();
     const pid_t victim = fleet.WorkerPid("default", kill_number % 2);
-    ASSERT_GT(victim, 0);
-    ASSERT_EQ(kill(victim, SIGKILL), 0);
+    ASSERT_TRUE(KillProcess(victim));
     ASSERT_TRUE(fleet.WaitReady("default", victim)) << "kill " << kill_number;
     if (!held.empty()) {
       EXPECT_THAT(CheckConserved(held, ReadAll(fleet.channel(), "default")), IsEmpty());
@@ -128,7 +127,7 @@ TEST(CrashTest, EverythingIsThereAfterTheWholeFleetIsKilled) {
     for (auto& load : loads) load->Stop();
     const pid_t workers[] = {fleet.WorkerPid("default", 0), fleet.WorkerPid("default", 1)};
     fleet.KillCoordinator();
-    for (const pid_t pid : workers) ASSERT_EQ(kill(pid, SIGKILL), 0);
+    for (const pid_t pid : workers) ASSERT_TRUE(KillProcess(pid));
     follower.Finish();
     seen = follower.ledger();
   }

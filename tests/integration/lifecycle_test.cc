@@ -119,7 +119,7 @@ TEST(LifecycleTest, AWorkerThatIsKilledIsRestartedAndTheCauseIsTold) {
   fleet.MustStart("default", SmallSpec(2));
   const pid_t victim = fleet.WorkerPid("default", 1);
   const pid_t other = fleet.WorkerPid("default", 0);
-  ASSERT_EQ(kill(victim, SIGKILL), 0);
+  ASSERT_TRUE(KillProcess(victim));
   const auto died = fleet.WaitEvent(v1::EVENT_TYPE_WORKER_DIED, "default/1");
   ASSERT_TRUE(died.ok()) << died.status();
   EXPECT_THAT(died->reason(), HasSubstr("SIGKILL"));

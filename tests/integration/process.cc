@@ -203,6 +203,8 @@ void KillDescendants() {
   if (!gone) ADD_FAILURE() << "processes that this test started are still there";
 }
 
+bool KillProcess(pid_t pid) { return pid > 0 && kill(pid, SIGKILL) == 0; }
+
 uint64_t ResidentBytes(pid_t pid) {
   for (absl::string_view line :
        absl::StrSplit(ReadWholeFile(absl::StrCat("/proc/", pid, "/status")), '\n')) {

@@ -84,6 +84,10 @@ void AdoptOrphans();
 // Kills every child of this process and those that they leave behind, until there is none.
 void KillDescendants();
 
+// SIGKILL to one process. False for what is no process id: kill(0) and kill(-1) would end the test
+// run.
+bool KillProcess(pid_t pid);
+
 // /proc/<pid>/status "VmRSS:" in bytes; 0 when the process is gone.
 uint64_t ResidentBytes(pid_t pid);
 
