@@ -1,7 +1,8 @@
 // A file system in memory that forgets, fills up, fails and crashes when told to.
 //
 // It keeps two versions of everything: what programs see, and what is on the medium. File content
-// reaches the medium by File::Sync, names by SyncDirectory. Restart brings back what a crash leaves.
+// reaches the medium by File::Sync, names by SyncDirectory. Restart brings back what a crash
+// leaves.
 #pragma once
 
 #include <cstdint>
@@ -74,7 +75,8 @@ class FaultFs final : public FileSystem {
   using Names = std::map<std::string, std::shared_ptr<Inode>>;
 
   // Ok when the operation may happen. `*torn` (may be null): by half.
-  absl::Status Begin(Op op, absl::string_view path, bool* torn) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status Begin(Op op, absl::string_view path, bool* torn)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   uint64_t UsedBytes() const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<size_t> Write(Inode& inode, absl::string_view path, uint64_t position,
                                absl::Span<const iovec> parts);
