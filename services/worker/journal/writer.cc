@@ -157,10 +157,11 @@ absl::Status Writer::Roll() {
   return absl::OkStatus();
 }
 
-std::string Writer::FullReason(uint64_t bytes) const {
+std::string Writer::FullReason(uint64_t bytes) {
   if (std::string reason = retention_->FullReason(bytes); !reason.empty()) return reason;
   const bool blocked = blocked_.load(std::memory_order_relaxed);
   if (!blocked && bytes_since_check_ < kRoomCheckBytes) return "";
+  bytes_since_check_ = 0;
   const auto free = dependencies_.fs->FreeBytes(options_.dir);
   // Where the file system cannot say, the write will.
   if (!free.ok()) return "";
@@ -175,9 +176,6 @@ absl::optional<JournalEvent> Writer::SetBlocked(std::string reason) {
   const bool was_blocked = blocked_.exchange(!reason.empty(), std::memory_order_relaxed);
   const bool is_blocked = !reason.empty();
   if (is_blocked || was_blocked) blocked_reason_ = std::move(reason);
-  // The next Append looks at the free space, whatever was written since the last look.
-  if (is_blocked) bytes_since_check_ = kRoomCheckBytes;
-  if (!is_blocked && bytes_since_check_ >= kRoomCheckBytes) bytes_since_check_ = 0;
   const uint64_t end = next_offset_.load(std::memory_order_relaxed);
   if (is_blocked && !was_blocked) {
     return JournalEvent{JournalEvent::Type::kBlocked, end, end, blocked_reason_};

@@ -62,8 +62,9 @@ class Writer {
   absl::Status Roll() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Encode(absl::Span<const Record> records) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status WriteParts(uint64_t position) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  // Why `bytes` more may not be written; "" when they may.
-  std::string FullReason(uint64_t bytes) const ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  // Why `bytes` more may not be written; "" when they may. Looks at the file system's free space
+  // when it is blocked, and else now and then.
+  std::string FullReason(uint64_t bytes) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   // Keeps blocked_reason_; returns the event that a change is.
   absl::optional<JournalEvent> SetBlocked(std::string reason) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 

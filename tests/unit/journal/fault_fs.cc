@@ -23,6 +23,7 @@ class FaultFile final : public File {
 
   absl::StatusOr<size_t> ReadAt(uint64_t position, char* out, size_t size) const override {
     absl::MutexLock lock(&fs_->mutex_);
+    RETURN_IF_ERROR(fs_->read_status_);
     if (position >= inode_->data.size()) return 0;
     const size_t n = std::min<uint64_t>(size, inode_->data.size() - position);
     std::memcpy(out, inode_->data.data() + position, n);
@@ -33,6 +34,11 @@ class FaultFile final : public File {
   }
   absl::Status Sync() override {
     absl::MutexLock lock(&fs_->mutex_);
+    auto released = [this]()
+                        ABSL_EXCLUSIVE_LOCKS_REQUIRED(fs_->mutex_) { return !fs_->hold_syncs_; };
+    ++fs_->syncs_held_;
+    fs_->mutex_.Await(absl::Condition(&released));
+    --fs_->syncs_held_;
     RETURN_IF_ERROR(fs_->Begin(Op::kSync, path_, nullptr));
     if (!fs_->lying_sync_) inode_->synced = inode_->data;
     return absl::OkStatus();
@@ -206,6 +212,21 @@ uint64_t FaultFs::CountOf(Op op) const {
 void FaultFs::SetCapacity(uint64_t bytes) {
   absl::MutexLock lock(&mutex_);
   capacity_ = bytes;
+}
+
+void FaultFs::HoldSyncs(bool hold) {
+  absl::MutexLock lock(&mutex_);
+  hold_syncs_ = hold;
+}
+
+int FaultFs::syncs_held() const {
+  absl::MutexLock lock(&mutex_);
+  return syncs_held_;
+}
+
+void FaultFs::SetReadStatus(absl::Status status) {
+  absl::MutexLock lock(&mutex_);
+  read_status_ = std::move(status);
 }
 
 void FaultFs::SetWriteMax(size_t bytes) {

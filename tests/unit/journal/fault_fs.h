@@ -57,6 +57,11 @@ class FaultFs final : public FileSystem {
   void SetCapacity(uint64_t bytes);
   void SetWriteMax(size_t bytes);  // a WriteAt writes no more than this
   void SetLyingSync(bool lying);   // Sync says Ok and does nothing
+  // File::Sync waits while this holds; the rest goes on.
+  void HoldSyncs(bool hold);
+  int syncs_held() const;  // how many wait
+  // What File::ReadAt answers instead of reading; Ok: it reads.
+  void SetReadStatus(absl::Status status);
 
   // The machine or process comes back. REQUIRES: nothing uses the files any more.
   void Restart(Crash crash, uint32_t seed = 0);
@@ -94,6 +99,9 @@ class FaultFs final : public FileSystem {
   uint64_t capacity_ ABSL_GUARDED_BY(mutex_) = uint64_t{1} << 40;
   size_t write_max_ ABSL_GUARDED_BY(mutex_) = ~size_t{0};
   bool lying_sync_ ABSL_GUARDED_BY(mutex_) = false;
+  bool hold_syncs_ ABSL_GUARDED_BY(mutex_) = false;
+  int syncs_held_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Status read_status_ ABSL_GUARDED_BY(mutex_);
 };
 
 }  // namespace center::journal
