@@ -25,6 +25,7 @@
 #include "services/coordinator/api/server_service.h"
 #include "services/coordinator/api/spec.h"
 #include "services/coordinator/api/subscriptions.h"
+#include "services/coordinator/api/utf8.h"
 #include "services/coordinator/relay/payload_relay.h"
 #include "services/coordinator/supervision/event_loop.h"
 
@@ -159,14 +160,14 @@ absl::Status Coordinator::Parts::Serve() {
   self.set_pid(::getpid());
   self.set_version(CENTER_VERSION);
   *self.mutable_start_time() = FromTime(RealClock().Wall());
-  self.set_data_dir(data_dir.path());
+  self.set_data_dir(ValidUtf8(data_dir.path()));
   ASSIGN_OR_RETURN(
       bound,
       rpc::StartServer({.addresses = options.listen,
                         .services = {&server_service, &registry_service, &event_service, &relay}}));
   // Calls are answered by the control thread, which does not run yet: nobody reads this before.
   for (const NetAddress& address : bound.addresses) {
-    self.add_addresses(address.ToString());
+    self.add_addresses(ValidUtf8(address.ToString()));
     spdlog::info("serving gRPC on {}", address.ToString());
   }
   return fleet.Reconcile(AddressForWorkers(bound.addresses));

@@ -6,6 +6,7 @@
 #include "services/common/log.h"
 #include "services/common/status_macros.h"
 #include "services/coordinator/api/spec.h"
+#include "services/coordinator/api/utf8.h"
 
 namespace center::coordinator {
 namespace {
@@ -32,11 +33,20 @@ void Log(const v1::Event& event) {
               Printable(event.reason(), 1024));
 }
 
+// Paths and what processes write need not be UTF-8. One stored event that cannot be parsed again
+// would end every stream that comes to it.
+void MakeReadable(v1::Event& event) {
+  event.set_subject(ValidUtf8(event.subject()));
+  event.set_reason(ValidUtf8(event.reason()));
+  for (auto& [key, value] : *event.mutable_details()) value = ValidUtf8(value);
+}
+
 }  // namespace
 
 void EventLog::Append(v1::Event event) {
   const absl::Time now = clock_.Wall();
   event.clear_id();
+  MakeReadable(event);
   if (!event.has_time()) *event.mutable_time() = FromTime(now);
   Log(event);
   state::EventRecord record{.time = absl::FromUnixSeconds(event.time().seconds()) +

@@ -73,7 +73,8 @@ void Fleet::StartServer(const v1::StartServerRequest& request, SteadyTime deadli
   if (request.request_id().size() > kRequestIdBytesMax) {
     return answer(CheckStart(request, ServerNameOrDefault(request.name())).status());
   }
-  requests_.Run("StartServer", request.request_id(), std::move(answer),
+  requests_.Run({"StartServer", request.request_id(), request.SerializeAsString()},
+                std::move(answer),
                 [&](ServerAnswer finish) { StartChecked(request, deadline, std::move(finish)); });
 }
 
@@ -235,7 +236,8 @@ void Fleet::StopServer(const v1::StopServerRequest& request, ServerAnswer answer
   CheckName(ServerNameOrDefault(request.name()), &violations);
   CheckRequestId(request.request_id(), &violations);
   if (!violations.empty()) return answer(rpc::InvalidFields(violations));
-  requests_.Run("StopServer", request.request_id(), std::move(answer),
+  requests_.Run({"StopServer", request.request_id(), request.SerializeAsString()},
+                std::move(answer),
                 [&](ServerAnswer finish) { StopChecked(request, std::move(finish)); });
 }
 

@@ -10,6 +10,7 @@
 #include "services/common/text.h"
 #include "services/coordinator/api/fleet.h"
 #include "services/coordinator/api/spec.h"
+#include "services/coordinator/api/utf8.h"
 
 namespace center::coordinator {
 namespace {
@@ -38,14 +39,13 @@ v1::WorkerState ToProto(SlotState state) {
   return v1::WORKER_STATE_UNSPECIFIED;
 }
 
-// A protobuf string must be UTF-8, and what a process writes need not be: other bytes are escaped,
-// line feeds stay.
+// What a process writes need not be UTF-8 or printable: other bytes are escaped, line feeds stay.
 std::string Utf8Lines(const std::string& text) {
   std::vector<std::string> lines;
   for (absl::string_view line : absl::StrSplit(text, '\n')) {
     lines.push_back(Printable(line, text.size()));
   }
-  return absl::StrJoin(lines, "\n");
+  return ValidUtf8(absl::StrJoin(lines, "\n"));
 }
 
 v1::WorkerExit ToProto(const supervision::ExitRecord& record) {
@@ -55,7 +55,7 @@ v1::WorkerExit ToProto(const supervision::ExitRecord& record) {
   exit.set_exit_code(record.exit.exit_code);
   exit.set_signal(record.exit.signal);
   exit.set_core_dumped(record.exit.core_dumped);
-  exit.set_reason(Printable(record.reason, 1024));
+  exit.set_reason(ValidUtf8(Printable(record.reason, 1024)));
   exit.set_stderr_tail(Utf8Lines(record.exit.stderr_tail));
   exit.set_requested(record.requested);
   return exit;
@@ -85,7 +85,7 @@ absl::Status Fleet::StartFailed(const Entry& entry) const {
     if (!slot.last_exit.has_value() || slot.last_exit->exit.stderr_tail.empty()) continue;
     std::string tail = Utf8Lines(slot.last_exit->exit.stderr_tail);
     if (tail.size() > kStderrInMessageBytes) tail.erase(0, tail.size() - kStderrInMessageBytes);
-    absl::StrAppend(&message, "; it wrote: ", tail);
+    absl::StrAppend(&message, "; it wrote: ", ValidUtf8(tail));
     break;
   }
   return rpc::WithReason(absl::AbortedError(message), "START_FAILED",

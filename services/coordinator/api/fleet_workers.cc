@@ -35,8 +35,8 @@ v1::EventType ToProto(supervision::EventType type) {
   return v1::EVENT_TYPE_UNSPECIFIED;
 }
 
-// Protobuf strings are UTF-8; what a worker's stderr says may not be.
-std::string Utf8(const std::string& text) {
+// What a worker's stderr says, on one line.
+std::string OneLine(const std::string& text) {
   return Printable(text, 2 * supervision::kEventStderrBytesMax);
 }
 
@@ -171,8 +171,8 @@ void Fleet::OnEvent(const supervision::SupervisionEvent& event) {
   v1::Event stored;
   stored.set_type(ToProto(event.type));
   stored.set_subject(event.subject);
-  stored.set_reason(Utf8(event.reason));
-  for (const auto& [key, value] : event.details) (*stored.mutable_details())[key] = Utf8(value);
+  stored.set_reason(OneLine(event.reason));
+  for (const auto& [key, value] : event.details) (*stored.mutable_details())[key] = OneLine(value);
   deps_.events->Append(std::move(stored));
 }
 

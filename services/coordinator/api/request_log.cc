@@ -5,46 +5,64 @@
 #include "absl/strings/str_cat.h"
 #include "google/rpc/status.pb.h"
 #include "services/common/log.h"
+#include "services/common/rpc/status.h"
 
 namespace center::coordinator {
 
-void RequestLog::Run(absl::string_view method, absl::string_view request_id, ServerAnswer answer,
+namespace {
+
+// Marks the detail that holds the request; resolved by nobody.
+constexpr char kRequestUrl[] = "center.v1/request";
+
+absl::Status OtherRequest() {
+  return rpc::InvalidFields({{"request_id",
+                              "is that of an earlier request that asked for something else; "
+                              "choose a new one"}});
+}
+
+}  // namespace
+
+void RequestLog::Run(const Call& call, ServerAnswer answer,
                      const std::function<void(ServerAnswer)>& operation) {
-  if (request_id.empty()) {
+  if (call.request_id.empty()) {
     operation(std::move(answer));
     return;
   }
-  const std::string key = absl::StrCat(method, "/", request_id);
+  const std::string key = absl::StrCat(call.method, "/", call.request_id);
   if (auto found = under_way_.find(key); found != under_way_.end()) {
-    found->second.push_back(std::move(answer));
+    if (found->second.request != call.request) return answer(OtherRequest());
+    found->second.answers.push_back(std::move(answer));
     return;
   }
-  auto remembered = store_.FindAnswer(key, clock_.Wall());
-  if (!remembered.ok()) {
-    answer(remembered.status());
-    return;
+  auto stored = store_.FindAnswer(key, clock_.Wall());
+  if (!stored.ok()) return answer(stored.status());
+  if (stored->has_value()) {
+    auto remembered = DecodeAnswer(**stored);
+    if (!remembered.ok()) return answer(remembered.status());
+    if (remembered->request != call.request) return answer(OtherRequest());
+    return answer(remembered->result);
   }
-  if (remembered->has_value()) {
-    answer(DecodeAnswer(**remembered));
-    return;
-  }
-  under_way_[key].push_back(std::move(answer));
+  under_way_[key] = {.request = call.request, .answers = {std::move(answer)}};
   operation([this, key](const absl::StatusOr<v1::Server>& result) { Finish(key, result); });
 }
 
 void RequestLog::Finish(const std::string& key, const absl::StatusOr<v1::Server>& result) {
+  auto call = under_way_.extract(key);
+  if (call.empty()) return;
   if (result.ok() || absl::IsAborted(result.status())) {
-    const absl::Status stored = store_.RememberAnswer(key, EncodeAnswer(result), clock_.Wall());
+    const absl::Status stored =
+        store_.RememberAnswer(key, EncodeAnswer(call.mapped().request, result), clock_.Wall());
     // The call itself has succeeded; only a repetition would not be known again.
     if (!stored.ok()) spdlog::error("the answer to {} was not stored: {}", key, stored);
   }
-  auto waiting = under_way_.extract(key);
-  if (waiting.empty()) return;
-  for (const ServerAnswer& answer : waiting.mapped()) answer(result);
+  for (const ServerAnswer& answer : call.mapped().answers) answer(result);
 }
 
-std::string EncodeAnswer(const absl::StatusOr<v1::Server>& result) {
+std::string EncodeAnswer(const std::string& request, const absl::StatusOr<v1::Server>& result) {
   google::rpc::Status encoded;
+  auto* asked = encoded.add_details();
+  asked->set_type_url(kRequestUrl);
+  asked->set_value(request);
   if (result.ok()) {
     encoded.add_details()->PackFrom(*result);
     return encoded.SerializeAsString();
@@ -59,20 +77,24 @@ std::string EncodeAnswer(const absl::StatusOr<v1::Server>& result) {
   return encoded.SerializeAsString();
 }
 
-absl::StatusOr<v1::Server> DecodeAnswer(absl::string_view bytes) {
+absl::StatusOr<RememberedAnswer> DecodeAnswer(absl::string_view bytes) {
   google::rpc::Status encoded;
   const absl::Status damaged = absl::DataLossError("the remembered answer is damaged");
   if (!encoded.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return damaged;
+  if (encoded.details_size() == 0 || encoded.details(0).type_url() != kRequestUrl) return damaged;
+  RememberedAnswer answer{.request = encoded.details(0).value(), .result = damaged};
   if (encoded.code() == 0) {
     v1::Server server;
-    if (encoded.details_size() != 1 || !encoded.details(0).UnpackTo(&server)) return damaged;
-    return server;
+    if (encoded.details_size() != 2 || !encoded.details(1).UnpackTo(&server)) return damaged;
+    answer.result = std::move(server);
+    return answer;
   }
   absl::Status status(static_cast<absl::StatusCode>(encoded.code()), encoded.message());
-  for (const auto& detail : encoded.details()) {
-    status.SetPayload(detail.type_url(), absl::Cord(detail.value()));
+  for (int i = 1; i < encoded.details_size(); ++i) {
+    status.SetPayload(encoded.details(i).type_url(), absl::Cord(encoded.details(i).value()));
   }
-  return status;
+  answer.result = std::move(status);
+  return answer;
 }
 
 }  // namespace center::coordinator

@@ -27,7 +27,7 @@ class FakeLine final : public WorkerLine {
   void SendCommitted(absl::optional<uint64_t> offset) override {
     said.push_back(offset.has_value() ? absl::StrCat("committed ", *offset) : "committed nothing");
   }
-  void Close(const absl::Status& status) override { said.push_back(absl::StrCat("close")); }
+  void Close(const absl::Status& status) override { said.push_back("close"); }
 
   std::vector<std::string> said;
 };
@@ -190,6 +190,7 @@ class FleetTest : public testing::Test {
     std::vector<std::string> names;
     auto page = events_->Read({.limit = 1000});
     EXPECT_TRUE(page.ok()) << page.status();
+    if (!page.ok()) return names;
     for (const v1::Event& event : page->events) {
       names.push_back(absl::StrCat(event.subject(), " ",
                                    v1::EventType_Name(event.type()).substr(strlen("EVENT_TYPE_"))));

@@ -1,0 +1,40 @@
+#include "services/coordinator/api/utf8.h"
+
+#include <algorithm>
+
+#include "absl/strings/str_format.h"
+#include "simdjson.h"
+
+namespace center::coordinator {
+namespace {
+
+constexpr size_t kCharacterBytesMax = 4;
+
+// Of the character at the front; 0 when there is none. No character is the beginning of another.
+size_t CharacterLength(absl::string_view text) {
+  const size_t longest = std::min(text.size(), kCharacterBytesMax);
+  for (size_t length = 1; length <= longest; ++length) {
+    if (simdjson::validate_utf8(text.data(), length)) return length;
+  }
+  return 0;
+}
+
+}  // namespace
+
+std::string ValidUtf8(absl::string_view text) {
+  if (simdjson::validate_utf8(text.data(), text.size())) return std::string(text);
+  std::string valid;
+  while (!text.empty()) {
+    const size_t length = CharacterLength(text);
+    if (length == 0) {
+      absl::StrAppendFormat(&valid, "\\x%02x", static_cast<unsigned char>(text.front()));
+      text.remove_prefix(1);
+    } else {
+      valid.append(text.data(), length);
+      text.remove_prefix(length);
+    }
+  }
+  return valid;
+}
+
+}  // namespace center::coordinator

@@ -1,0 +1,14 @@
+// Text from outside as protobuf strings must be: a message that holds anything but UTF-8 cannot be
+// read again.
+#pragma once
+
+#include <string>
+
+#include "absl/strings/string_view.h"
+
+namespace center::coordinator {
+
+// `text` with every byte that belongs to no UTF-8 character as a C escape ("\xff").
+std::string ValidUtf8(absl::string_view text);
+
+}  // namespace center::coordinator
