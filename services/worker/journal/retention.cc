@@ -81,17 +81,19 @@ absl::Status Retention::Enforce() {
   if (!written.ok() && !IsFull(written)) return written;
   segments_->set_first_offset(low);
   segments_->DropOldest(count);
+  absl::Status status;
   for (size_t i = 0; i < count; ++i) {
     segments_->SubtractDiskBytes(all[i]->extent().bytes);
+    // A file that stays is below the low offset: the next Open tries again.
     const absl::Status removed = dependencies_.fs->Remove(segments_->PathOf(*all[i]));
-    if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
+    if (!absl::IsNotFound(removed)) status.Update(removed);
   }
   if (dropped.to > 0) {
     dropped.detail = absl::StrCat("deleted by --overflow drop-oldest before it was committed: [",
                                   dropped.from, ", ", dropped.to, ")");
     segments_->Emit(dropped);
   }
-  return absl::OkStatus();
+  return status;
 }
 
 }  // namespace center::journal
