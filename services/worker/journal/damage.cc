@@ -29,6 +29,24 @@ absl::string_view What(Scanner::Kind kind) {
   return "intact";
 }
 
+// Whether the file `path` holds just these bytes.
+absl::StatusOr<bool> IsCopy(const FileSystem& fs, const std::string& path, const File& file,
+                            uint64_t position, uint64_t bytes) {
+  ASSIGN_OR_RETURN(const auto copy, fs.OpenForRead(path));
+  ASSIGN_OR_RETURN(const uint64_t size, copy->Size());
+  if (size != bytes) return false;
+  std::vector<char> want(std::min<uint64_t>(bytes, kCopyBytes));
+  std::vector<char> have(want.size());
+  for (uint64_t at = 0; at < bytes;) {
+    ASSIGN_OR_RETURN(const size_t wanted, file.ReadAt(position + at, want.data(), want.size()));
+    ASSIGN_OR_RETURN(const size_t n, copy->ReadAt(at, have.data(), have.size()));
+    const size_t both = std::min<uint64_t>({wanted, n, bytes - at});
+    if (both == 0 || !std::equal(have.begin(), have.begin() + both, want.begin())) return false;
+    at += both;
+  }
+  return true;
+}
+
 absl::Status WriteCopy(FileSystem& fs, const std::string& path, const File& file, uint64_t position,
                        uint64_t bytes) {
   ASSIGN_OR_RETURN(const auto copy, fs.Create(path));
@@ -46,9 +64,14 @@ std::string DescribeDamage(absl::string_view segment_name, const Scanner::Item& 
 absl::StatusOr<std::string> KeepAside(FileSystem& fs, const std::string& directory,
                                       absl::string_view segment_name, const File& file,
                                       uint64_t position, uint64_t bytes, size_t files_max) {
-  const std::string name = absl::StrCat(segment_name, ".", position, kCorruptSuffix);
   ASSIGN_OR_RETURN(const Layout layout, ReadLayout(fs, directory));
-  if (std::count(layout.corrupt.begin(), layout.corrupt.end(), name) > 0) return name;
+  const std::string place = absl::StrCat(segment_name, ".", position);
+  std::string name = absl::StrCat(place, kCorruptSuffix);
+  for (int next = 2; std::count(layout.corrupt.begin(), layout.corrupt.end(), name) > 0; ++next) {
+    ASSIGN_OR_RETURN(const bool same, IsCopy(fs, JoinPath(directory, name), file, position, bytes));
+    if (same) return name;
+    name = absl::StrCat(place, ".", next, kCorruptSuffix);
+  }
   if (layout.corrupt.size() >= files_max) {
     return absl::ResourceExhaustedError(
         absl::StrCat("there are ", layout.corrupt.size(), " copies already"));

@@ -17,9 +17,10 @@ inline constexpr size_t kCorruptFilesMax = 64;
 // "00000000000000000000.seg: wrong checksum at byte 4711 (4096 bytes)". `item` is no record.
 std::string DescribeDamage(absl::string_view segment_name, const Scanner::Item& item);
 
-// Copies a range of a segment to `<segment>.<position>.corrupt` and returns that name. A copy that
-// is there already stays. ResourceExhausted when there are `files_max` already or the disk is
-// full; nothing is left behind then.
+// Copies a range of a segment to `<segment>.<position>.corrupt` and returns that name. Where other
+// bytes have that name (the segment was repaired, and damaged again), the copy gets a number:
+// `<segment>.<position>.2.corrupt`. ResourceExhausted when there are `files_max` already or the
+// disk is full; nothing is left behind then.
 absl::StatusOr<std::string> KeepAside(FileSystem& fs, const std::string& directory,
                                       absl::string_view segment_name, const File& file,
                                       uint64_t position, uint64_t bytes,
