@@ -60,7 +60,6 @@ class Invocation {
  public:
   explicit Invocation(const Dependencies& dependencies) : dependencies_(dependencies) {
     root_.name("centerctl");
-    root_.footer(kExamples);
     root_.fallthrough();
     // One noun: the words after it are never taken for another ("tail worker" reads a server).
     root_.require_subcommand(0, 1);
@@ -78,6 +77,9 @@ class Invocation {
     CLI::App* help = root_.add_subcommand("help", "Show help for a command");
     help->add_option("COMMAND", help_words_, "The command: `help server start`")
         ->type_name("COMMAND");
+    help->footer("Examples:\n  centerctl help server start");
+    // Last: a command takes over its parent's footer when it is added.
+    root_.footer(kExamples);
   }
 
   int Run(std::vector<std::string> args);
@@ -180,6 +182,7 @@ absl::Status RequireFormat(const Context& context, std::initializer_list<Format>
     if (candidate == format) return absl::OkStatus();
     absl::StrAppend(&names, names.empty() ? "" : ", ", FormatName(candidate));
   }
+  if (names.empty()) return UsageError("this command prints no data: leave out -o");
   return UsageError(
       absl::StrCat("this command does not print -o ", FormatName(format), ", but ", names));
 }

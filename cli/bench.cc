@@ -29,24 +29,29 @@ void AddIngest(CLI::App* noun, Selection& selection) {
       ->type_name("HOST:PORT");
   ingest->add_option("--connections", options->connections, "Producer connections (default 4)")
       ->type_name("N")
-      ->check(CLI::Range(1u, kConnectionsMax));
+      ->check(WholeNumber(1, kConnectionsMax));
   ingest
       ->add_option("--threads", options->threads, "Sender threads (default: one a core, at most 4)")
       ->type_name("N")
-      ->check(CLI::Range(1u, 64u));
+      ->check(WholeNumber(1, 64));
   AddByteSize(*ingest, "--payload-bytes", &options->payload_bytes,
               "Bytes of each payload, without its delimiter (default 100)");
   AddDuration(*ingest, "--duration", &options->duration, "How long to send (default 5s)");
-  ingest->add_option("--count", options->count, "Send so many payloads instead")->type_name("N");
+  ingest->add_option("--count", options->count, "Send so many payloads instead")
+      ->type_name("N")
+      ->check(WholeNumber());
   ingest
       ->add_option("--subscribers", options->subscribers,
                    "Readers that receive and count everything meanwhile (default 0)")
       ->type_name("N")
-      ->check(CLI::Range(0u, kSubscribersMax));
+      ->check(WholeNumber(0, kSubscribersMax));
   ingest->footer(
       "The payloads are stored in the server's journal like any others. Exit code 1 when the "
       "counts\n"
-      "sent, journalled and received differ.");
+      "sent, journalled and received differ.\n"
+      "\n"
+      "Examples:\n"
+      "  centerctl bench ingest --duration 10s --subscribers 1");
   OnSelected(ingest, selection, [options](Context& context) -> absl::Status {
     if (options->payload_bytes == 0 || options->payload_bytes > kPayloadBytesMax) {
       return UsageError("--payload-bytes must be 1 to 64MiB");
@@ -63,10 +68,11 @@ void AddLatency(CLI::App* noun, Selection& selection) {
       ->type_name("NAME");
   latency->add_option("--rate", options->rate, "Payloads a second (default 10000)")
       ->type_name("N")
-      ->check(CLI::Range(uint64_t{1}, uint64_t{1'000'000}));
+      ->check(WholeNumber(1, 1'000'000));
   AddByteSize(*latency, "--payload-bytes", &options->payload_bytes,
               "Bytes of each payload, at least 16 (default 100)");
   AddDuration(*latency, "--duration", &options->duration, "How long to send (default 5s)");
+  latency->footer("Examples:\n  centerctl bench latency --rate 1000 -o json");
   OnSelected(latency, selection, [options](Context& context) -> absl::Status {
     if (options->payload_bytes < 16 || options->payload_bytes > kPayloadBytesMax) {
       return UsageError("--payload-bytes must be 16 to 64MiB");

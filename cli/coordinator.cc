@@ -259,12 +259,21 @@ void AddCoordinatorCommands(CLI::App& root, Selection& selection) {
                   "Become the coordinator instead of starting one: for containers and systemd");
   start->add_option("EXTRA", flags->extra, "More flags for center-coordinator, after --")
       ->type_name("-- ARGS");
+  start->footer(
+      "Examples:\n"
+      "  centerctl coordinator start\n"
+      "  centerctl coordinator start --data-dir /srv/center --listen 127.0.0.1:7070");
   OnSelected(start, selection, [flags](Context& context) { return Start(context, *flags); });
 
-  OnSelected(noun->add_subcommand("stop", "End the coordinator and wait until it has ended"),
-             selection, Stop);
-  OnSelected(noun->add_subcommand("status", "Show the coordinator; exit code 3 when none runs"),
-             selection, Status);
+  CLI::App* stop = noun->add_subcommand("stop", "End the coordinator and wait until it has ended");
+  stop->footer(
+      "All servers are drained first; the next start brings them back.\n\nExamples:\n  centerctl "
+      "coordinator stop");
+  OnSelected(stop, selection, Stop);
+  CLI::App* status =
+      noun->add_subcommand("status", "Show the coordinator; exit code 3 when none runs");
+  status->footer("Examples:\n  centerctl coordinator status -o json");
+  OnSelected(status, selection, Status);
 }
 
 }  // namespace center::cli

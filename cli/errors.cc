@@ -3,6 +3,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "cli/visible_text.h"
 #include "services/common/rpc/status.h"
 
 namespace center::cli {
@@ -89,7 +90,8 @@ int ExitCodeOf(const absl::Status& status) {
 
 std::string Explain(const absl::Status& status) {
   if (status.ok() || status.message().empty()) return "";
-  std::string text(status.message());
+  // A message may quote what came from outside.
+  std::string text = VisibleText(status.message());
   const auto hint = status.GetPayload(kHintKey);
   if (hint.has_value()) absl::StrAppend(&text, "\n  ", std::string(*hint));
   return text;

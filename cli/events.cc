@@ -143,6 +143,10 @@ void AddEventsCommand(CLI::App& root, Selection& selection) {
       ->add_option("--since", flags->since,
                    "Only events since then: 10m, 12:00, \"2025-06-01 12:00\", 2025-06-01T12:00:00Z")
       ->type_name("TIME");
+  events->footer(
+      "Examples:\n"
+      "  centerctl events --since 10m\n"
+      "  centerctl events games --follow -o json");
   OnSelected(events, selection, [flags](Context& context) { return Watch(context, *flags); });
 }
 

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <memory>
 
+#include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "cli/args.h"
@@ -48,6 +50,21 @@ CLI::Option* AddChoice(CLI::App& app, const std::string& name, std::string* word
                         nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?"));
   };
   return app.add_option(name, *word, description)->type_name(type)->check(check, "");
+}
+
+CLI::Validator WholeNumber(uint64_t least, uint64_t most) {
+  const auto check = [least, most](std::string& text) -> std::string {
+    const bool digits = !text.empty() && std::all_of(text.begin(), text.end(), absl::ascii_isdigit);
+    uint64_t number = 0;
+    if (!digits || (text.size() > 1 && text[0] == '0') || !absl::SimpleAtoi(text, &number)) {
+      return absl::StrCat("\"", text, "\" is no whole number");
+    }
+    if (number >= least && number <= most) return "";
+    return most == std::numeric_limits<uint64_t>::max()
+               ? absl::StrCat(number, " is too small: at least ", least)
+               : absl::StrCat(number, " is not between ", least, " and ", most);
+  };
+  return CLI::Validator(check, /*description=*/"");
 }
 
 absl::StatusOr<absl::Time> ParseMoment(absl::string_view text, absl::Time now) {

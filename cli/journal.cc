@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
+#include "cli/flags.h"
 #include "cli/tail_print.h"
 #include "cli/views.h"
 #include "services/common/status_macros.h"
@@ -201,20 +202,27 @@ void AddJournalCommands(CLI::App& root, Selection& selection) {
   CLI::App* verify = noun->add_subcommand(
       "verify", "Read every byte and check it; exit code 1 when something is damaged");
   auto verify_dir = AddDir(verify);
+  verify->footer("Examples:\n  centerctl journal verify ~/.local/state/center/servers/default/0");
   OnSelected(verify, selection, [=](Context& context) { return Verify(context, *verify_dir); });
 
   CLI::App* dump = noun->add_subcommand("dump", "Print the payloads, as tail does");
   auto dump_dir = AddDir(dump);
   auto from = std::make_shared<uint64_t>(0);
   auto count = std::make_shared<uint64_t>(0);
-  dump->add_option("--from", *from, "The first offset (default 0)")->type_name("OFFSET");
-  dump->add_option("--count", *count, "End after so many payloads")->type_name("N");
+  dump->add_option("--from", *from, "The first offset (default 0)")
+      ->type_name("OFFSET")
+      ->check(WholeNumber());
+  dump->add_option("--count", *count, "End after so many payloads")
+      ->type_name("N")
+      ->check(WholeNumber());
+  dump->footer("Examples:\n  centerctl journal dump DIR --from 1000 --count 10 -o json");
   OnSelected(dump, selection,
              [=](Context& context) { return Dump(context, *dump_dir, *from, *count); });
 
   CLI::App* repair = noun->add_subcommand(
       "repair", "Copy damaged bytes aside and take them out; the worker must not run");
   auto repair_dir = AddDir(repair);
+  repair->footer("Examples:\n  centerctl journal repair DIR");
   OnSelected(repair, selection, [=](Context& context) { return Repair(context, *repair_dir); });
 }
 

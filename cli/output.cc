@@ -5,6 +5,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "cli/visible_text.h"
 #include "cli/yaml.h"
 #include "google/protobuf/util/json_util.h"
 #include "services/common/status_macros.h"
@@ -71,6 +72,11 @@ std::string Style::operator()(Color color, absl::string_view text) const {
       break;
   }
   return absl::StrCat("\x1b[", code, "m", text, "\x1b[0m");
+}
+
+void Table::AddRow(std::vector<Cell> cells) {
+  for (Cell& cell : cells) cell.text = VisibleLine(cell.text);
+  rows_.push_back(std::move(cells));
 }
 
 std::string Table::Render(const Style& style, bool header) const {

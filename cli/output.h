@@ -49,8 +49,9 @@ class Table {
   };
 
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
-  // REQUIRES: one cell for each column.
-  void AddRow(std::vector<Cell> cells) { rows_.push_back(std::move(cells)); }
+  // What would break the line or reach the terminal as a command is shown as an escape. REQUIRES:
+  // one cell for each column.
+  void AddRow(std::vector<Cell> cells);
   bool empty() const { return rows_.empty(); }
   // With a header line, each line ended by a line feed.
   std::string Render(const Style& style, bool header = true) const;

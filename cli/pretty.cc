@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "cli/views.h"
+#include "cli/visible_text.h"
 #include "services/common/kind.h"
 
 namespace center::cli {
@@ -29,34 +30,6 @@ size_t StringEnd(absl::string_view json, size_t at) {
     if (json[at] == '\\') ++at;
   }
   return std::min(at + 1, json.size());
-}
-
-// The length of the UTF-8 sequence at the start of `text` and its code point; 0: there is none.
-size_t DecodeUtf8(absl::string_view text, uint32_t* code_point) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  if (byte(0) < 0x80) {
-    *code_point = byte(0);
-    return 1;
-  }
-  const size_t length = byte(0) >= 0xF0 ? 4 : byte(0) >= 0xE0 ? 3 : byte(0) >= 0xC2 ? 2 : 0;
-  if (length == 0 || length > text.size() || byte(0) > 0xF4) return 0;
-  uint32_t value = byte(0) & (0x7Fu >> length);
-  for (size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-    value = value << 6 | (byte(i) & 0x3F);
-  }
-  constexpr uint32_t kLeast[] = {0, 0, 0x80, 0x800, 0x10000};
-  if (value < kLeast[length] || value > 0x10FFFF || (value >= 0xD800 && value < 0xE000)) return 0;
-  *code_point = value;
-  return length;
-}
-
-// Characters that change how a terminal shows other characters.
-bool IsTreacherous(uint32_t code_point) {
-  return code_point < 0x20 || (code_point >= 0x7F && code_point < 0xA0) ||
-         (code_point >= 0x200B && code_point <= 0x200F) ||
-         (code_point >= 0x2028 && code_point <= 0x202E) ||
-         (code_point >= 0x2066 && code_point <= 0x2069) || code_point == 0xFEFF;
 }
 
 }  // namespace
@@ -96,30 +69,6 @@ std::string IndentJson(absl::string_view json, const Style& style) {
     } else {
       out += c;
     }
-  }
-  return out;
-}
-
-std::string VisibleText(absl::string_view text) {
-  std::string out;
-  while (!text.empty()) {
-    uint32_t code_point = 0;
-    const size_t length = DecodeUtf8(text, &code_point);
-    if (length == 0) {
-      absl::StrAppend(&out, "\\x", absl::Hex(static_cast<unsigned char>(text[0]), absl::kZeroPad2));
-      text.remove_prefix(1);
-      continue;
-    }
-    if (code_point == '\n' || code_point == '\t' || !IsTreacherous(code_point)) {
-      absl::StrAppend(&out, text.substr(0, length));
-    } else if (code_point == '\r') {
-      out += "\\r";
-    } else if (code_point < 0x80) {
-      absl::StrAppend(&out, "\\x", absl::Hex(code_point, absl::kZeroPad2));
-    } else {
-      absl::StrAppend(&out, "\\u", absl::Hex(code_point, absl::kZeroPad4));
-    }
-    text.remove_prefix(length);
   }
   return out;
 }

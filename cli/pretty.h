@@ -14,11 +14,6 @@ namespace center::cli {
 // strings as they were written; empty objects and arrays stay on one line.
 std::string IndentJson(absl::string_view json, const Style& style);
 
-// UTF-8 text in which nothing can move the cursor, change colours or hide: control characters
-// become \n, \x1b, \u0085 and the like, as do marks that reverse the direction of writing. Tabs and
-// line feeds stay; what is no UTF-8 becomes \xff.
-std::string VisibleText(absl::string_view text);
-
 // `offset  16 bytes in hex  |as ASCII|`, at most `max_bytes`, then how many are left out.
 std::string HexDump(absl::string_view bytes, size_t max_bytes);
 

@@ -178,7 +178,7 @@ void AddSendCommand(CLI::App& root, Selection& selection) {
   send->add_option("--connections", flags->connections,
                    "Send over so many at once; the order between them is lost (default 1)")
       ->type_name("N")
-      ->check(CLI::Range(1u, kConnectionsMax));
+      ->check(WholeNumber(1, kConnectionsMax));
   send->footer(
       "Each line of the input becomes a payload; with --framing chunk the bytes go as they are.\n"
       "It returns when the server has read everything.\n"

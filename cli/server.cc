@@ -214,20 +214,38 @@ void AddServerCommands(CLI::App& root, Selection& selection) {
   auto stop_name = AddName(stop);
   auto now = std::make_shared<bool>(false);
   stop->add_flag("--now", *now, "Close open connections at once");
-  stop->footer("While it waits, a second Ctrl-C is the same as --now.");
+  stop->footer(
+      "While it waits, a second Ctrl-C is the same as --now.\n"
+      "\n"
+      "Examples:\n"
+      "  centerctl server stop\n"
+      "  centerctl server stop games --now");
   OnSelected(stop, selection, [=](Context& context) { return Stop(context, *stop_name, *now); });
 
   CLI::App* params = noun->add_subcommand("params", "Show all settings of a server");
   auto params_name = AddName(params);
+  params->footer(
+      "Examples:\n"
+      "  centerctl server params\n"
+      "  centerctl server params games -o yaml");
   OnSelected(params, selection, [=](Context& context) { return Params(context, *params_name); });
 
   CLI::App* status = noun->add_subcommand(
       "status", "Show a server and its workers; exit code 3 when it is stopped or has failed");
   auto status_name = AddName(status);
+  status->footer(
+      "Examples:\n"
+      "  centerctl server status games\n"
+      "  centerctl server status -o json");
   OnSelected(status, selection,
              [=](Context& context) { return ShowStatus(context, *status_name); });
 
-  OnSelected(noun->add_subcommand("list", "List the servers"), selection, List);
+  CLI::App* list = noun->add_subcommand("list", "List the servers");
+  list->footer(
+      "Examples:\n"
+      "  centerctl server list\n"
+      "  centerctl server list -o name");
+  OnSelected(list, selection, List);
 }
 
 }  // namespace center::cli

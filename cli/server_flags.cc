@@ -1,5 +1,6 @@
 #include "cli/server_flags.h"
 
+#include <limits>
 #include <string>
 
 #include "absl/strings/ascii.h"
@@ -78,12 +79,12 @@ void AddSpecFlags(CLI::App& app, SpecPtr spec) {
          "-p,--port", [spec](const uint32_t& port) { spec->set_port(port); },
          "TCP port; 0: the kernel chooses (default 5000)")
       ->type_name("PORT")
-      ->check(CLI::Range(0, 65535));
+      ->check(WholeNumber(0, 65535));
   app.add_option_function<uint32_t>(
          "-n,--workers", [spec](const uint32_t& workers) { spec->set_workers(workers); },
          "Worker processes, 1 to 256 (default 1)")
       ->type_name("N")
-      ->check(CLI::Range(1, 256));
+      ->check(WholeNumber(1, 256));
   AddEnums(app, spec, words);
   AddSize(app, spec, words, "--max-payload-bytes", &Spec::set_max_payload_bytes,
           "The largest payload (default 1MiB, at most 64MiB)");
@@ -94,12 +95,14 @@ void AddSpecFlags(CLI::App& app, SpecPtr spec) {
   app.add_option_function<uint32_t>(
          "--max-connections", [spec](const uint32_t& n) { spec->set_max_connections(n); },
          "Open connections per worker (default 10000)")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(WholeNumber(0, std::numeric_limits<uint32_t>::max()));
   app.add_option_function<uint32_t>(
          "--max-connections-per-peer",
          [spec](const uint32_t& n) { spec->set_max_connections_per_peer(n); },
          "Open connections per peer address and worker (default: as --max-connections)")
-      ->type_name("N");
+      ->type_name("N")
+      ->check(WholeNumber(0, std::numeric_limits<uint32_t>::max()));
   AddTime(app, spec, words, "--frame-timeout", &Spec::mutable_frame_timeout,
           "Close a connection whose partial payload is older (default 30s)");
   AddTime(app, spec, words, "--idle-timeout", &Spec::mutable_idle_timeout,

@@ -103,7 +103,7 @@ void AddFilterFlags(CLI::App* tail, TailFlags& flags) {
       ->type_name("json|text|binary")
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->check(CLI::IsMember({"json", "text", "binary"}));
+      ->check(CLI::IsMember({"json", "text", "binary"}).description(""));
   tail->add_option("--contains", flags.contains, "Only payloads that contain this text")
       ->type_name("TEXT");
   tail->add_option("--regex", flags.regex, "Only payloads in which this RE2 expression matches")
@@ -123,7 +123,9 @@ void AddTailCommand(CLI::App& root, Selection& selection) {
                    "Where to start: earliest, latest (the default), a time (12:00, 10m ago as 10m, "
                    "2025-06-01T12:00:00Z), or cursor:FILE")
       ->type_name("PLACE");
-  tail->add_option("--count", flags->count, "End after so many payloads")->type_name("N");
+  tail->add_option("--count", flags->count, "End after so many payloads (default 0: no limit)")
+      ->type_name("N")
+      ->check(WholeNumber());
   tail->add_flag("-f,--follow", flags->follow,
                  "Go on with new payloads until Ctrl-C (the default)");
   tail->add_flag(

@@ -74,6 +74,7 @@ absl::StatusOr<Tailer::Outcome> Tailer::RunStream() {
 }
 
 absl::Status Tailer::Process(const StreamMessage& message) {
+  const v1::Cursor flushed = cursor_.cursor();
   for (const BatchView& batch : message.batches) {
     const BatchHeader& header = batch.header();
     // Normally where the batch begins; after a reconnect it may begin with what we had.
@@ -85,7 +86,11 @@ absl::Status Tailer::Process(const StreamMessage& message) {
     if (printed > 0) cursor_.Advance(header.worker, from + printed);
     if (finished()) break;
   }
-  RETURN_IF_ERROR(printer_.Flush());
+  if (absl::Status status = printer_.Flush(); !status.ok()) {
+    // What was not written must come again: it is not committed.
+    cursor_.Set(flushed);
+    return status;
+  }
   if (finished()) return absl::OkStatus();
   if (message.gap.has_value()) TellGap(*message.gap);
   cursor_.Pass(message);

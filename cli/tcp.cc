@@ -92,6 +92,8 @@ absl::Status FinishSending(int fd, absl::Duration timeout, const Target& target)
           target.ToString(), " has not read everything within ", FormatShortDuration(timeout),
           "; `centerctl worker list` says if it is blocked"));
     }
+    // An interrupted wait (SIGCONT is enough) says nothing about the socket: recv could block.
+    if (ready < 0 && errno == EINTR) continue;
     const ssize_t got = ::recv(fd, ignored, sizeof ignored, 0);
     if (got == 0) return absl::OkStatus();
     if (got < 0 && errno != EINTR) return Broken(target, errno);

@@ -42,8 +42,13 @@ absl::Status Version(Context& context) {
 }  // namespace
 
 void AddVersionCommand(CLI::App& root, Selection& selection) {
-  OnSelected(root.add_subcommand("version", "Show the versions of centerctl and the coordinator"),
-             selection, Version);
+  CLI::App* version =
+      root.add_subcommand("version", "Show the versions of centerctl and the coordinator");
+  version->footer(
+      "Examples:\n"
+      "  centerctl version\n"
+      "  centerctl version -o json");
+  OnSelected(version, selection, Version);
 }
 
 }  // namespace center::cli

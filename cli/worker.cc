@@ -50,6 +50,10 @@ void AddWorkerCommands(CLI::App& root, Selection& selection) {
   CLI::App* list = noun->add_subcommand("list", "List the workers of all servers, or of one");
   auto server = std::make_shared<std::string>();
   list->add_option("SERVER", *server, "Only this server's workers")->type_name("SERVER");
+  list->footer(
+      "Examples:\n"
+      "  centerctl worker list\n"
+      "  centerctl worker list games -o wide");
   OnSelected(list, selection, [server](Context& context) { return List(context, *server); });
 }
 

@@ -6,6 +6,8 @@
 #include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
+#include "cli/visible_text.h"
 #include "simdjson.h"
 
 namespace center::cli {
@@ -28,25 +30,10 @@ bool IsPlain(absl::string_view text) {
   return true;
 }
 
-// A double-quoted scalar.
+// A double-quoted scalar. The escapes of VisibleLine are YAML's own.
 std::string Quoted(absl::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\') {
-      out += '\\';
-      out += c;
-    } else if (c == '\n') {
-      out += "\\n";
-    } else if (c == '\t') {
-      out += "\\t";
-    } else if (byte < 0x20 || byte == 0x7f) {
-      absl::StrAppend(&out, "\\x", absl::Hex(byte, absl::kZeroPad2));
-    } else {
-      out += c;
-    }
-  }
-  return out + "\"";
+  const std::string escaped = absl::StrReplaceAll(text, {{"\\", "\\\\"}, {"\"", "\\\""}});
+  return absl::StrCat("\"", VisibleLine(escaped), "\"");
 }
 
 std::string Scalar(absl::string_view text) {
