@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "grpcpp/health_check_service_interface.h"
 #include "services/common/log.h"
 #include "services/common/rpc/server.h"
 #include "services/common/status_macros.h"
@@ -28,12 +29,15 @@
 #include "services/coordinator/api/utf8.h"
 #include "services/coordinator/relay/payload_relay.h"
 #include "services/coordinator/supervision/event_loop.h"
+#include "services/coordinator/supervision/slot.h"
 
 namespace center::coordinator {
 namespace {
 
-// After a second signal: how long workers may take that close their connections and flush.
-constexpr auto kStopNowTimeout = std::chrono::seconds(2);
+// After a second signal: workers close their connections and flush, and the supervisor kills those
+// that have not ended within its grace. Longer than that, so that none outlives us unseen.
+constexpr SteadyDuration kStopNowTimeout =
+    supervision::SlotLimits{}.drain_grace + std::chrono::seconds(3);
 // Calls that are still open when all workers have ended.
 constexpr auto kCallsTimeout = std::chrono::seconds(1);
 
@@ -165,6 +169,14 @@ absl::Status Coordinator::Parts::Serve() {
       bound,
       rpc::StartServer({.addresses = options.listen,
                         .services = {&server_service, &registry_service, &event_service, &relay}}));
+  // gRPC knows no service to tell the health of until it is named.
+  if (auto* health = bound.server->GetHealthCheckService(); health != nullptr) {
+    for (const char* service :
+         {v1::ServerService::service_full_name(), v1::RegistryService::service_full_name(),
+          v1::EventService::service_full_name(), v1::PayloadService::service_full_name()}) {
+      health->SetServingStatus(service, true);
+    }
+  }
   // Calls are answered by the control thread, which does not run yet: nobody reads this before.
   for (const NetAddress& address : bound.addresses) {
     self.add_addresses(ValidUtf8(address.ToString()));

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "services/common/text.h"
 
@@ -33,16 +34,14 @@ void CheckDuration(absl::string_view field, const google::protobuf::Duration& du
 
 void CheckHost(const std::string& host, Violations* violations) {
   if (host.size() > kHostBytesMax) {
-    Add(violations, "host", absl::StrCat("is longer than ", kHostBytesMax, " bytes"));
+    Add(violations, "host",
+        absl::StrCat("has ", host.size(), " bytes; must be from 1 to ", kHostBytesMax));
   } else if (std::any_of(host.begin(), host.end(),
                          [](unsigned char c) { return c <= ' ' || c >= 0x7f; })) {
-    Add(violations, "host", "has white space or characters outside ASCII");
+    Add(violations, "host",
+        absl::StrCat("is '", absl::CEscape(host),
+                     "'; must be an address or a name without white space, in ASCII"));
   }
-}
-
-template <typename Enum>
-void MergeEnum(Enum request, Enum* value) {
-  if (static_cast<int>(request) != 0) *value = request;
 }
 
 }  // namespace
@@ -96,15 +95,10 @@ void CheckSpec(const v1::ServerSpec& spec, Violations* violations) {
   CheckHost(spec.host(), violations);
   CheckRange<uint32_t>("port", spec.port(), 0, 65535, violations);
   CheckRange<uint32_t>("workers", spec.workers(), 1, kWorkersPerServerMax, violations);
-  if (!v1::Framing_IsValid(spec.framing())) {
-    Add(violations, "framing", absl::StrCat("is the unknown value ", spec.framing()));
-  }
-  if (!v1::Durability_IsValid(spec.durability())) {
-    Add(violations, "durability", absl::StrCat("is the unknown value ", spec.durability()));
-  }
-  if (!v1::Overflow_IsValid(spec.overflow())) {
-    Add(violations, "overflow", absl::StrCat("is the unknown value ", spec.overflow()));
-  }
+  CheckRange<int>("framing", spec.framing(), v1::FRAMING_LINE, v1::Framing_MAX, violations);
+  CheckRange<int>("durability", spec.durability(), v1::DURABILITY_WRITTEN, v1::Durability_MAX,
+                  violations);
+  CheckRange<int>("overflow", spec.overflow(), v1::OVERFLOW_BLOCK, v1::Overflow_MAX, violations);
   CheckRange<uint64_t>("max_payload_bytes", spec.max_payload_bytes(), 1, kPayloadBytesMax,
                        violations);
   if (spec.banner().size() > kBannerBytesMax) {
@@ -112,7 +106,8 @@ void CheckSpec(const v1::ServerSpec& spec, Violations* violations) {
         absl::StrCat("has ", spec.banner().size(), " bytes; at most ", kBannerBytesMax));
   } else if (spec.banner().find('\0') != std::string::npos) {
     // It travels to the worker as a command-line argument.
-    Add(violations, "banner", "has a NUL byte");
+    Add(violations, "banner",
+        absl::StrCat("has a NUL byte at position ", spec.banner().find('\0'), "; must have none"));
   }
   CheckRange<uint32_t>("max_connections", spec.max_connections(), 1, kConnectionsMax, violations);
   CheckRange<uint32_t>("max_connections_per_peer", spec.max_connections_per_peer(), 0,

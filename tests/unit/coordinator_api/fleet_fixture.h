@@ -64,13 +64,14 @@ class FleetTest : public testing::Test {
             .arm_timer = [](SteadyTime) {},
             .listen = [this](const std::string& host, uint16_t port,
                              Fleet::Listened done) { Listen(host, port, std::move(done)); },
-            .end_process = [this](const state::ProcessRecord& process, absl::Duration grace,
-                                  std::function<void()> ended) {
-              if (!living_.contains(process.worker)) return false;
-              orphans_[process.worker] = std::move(ended);
-              grace_[process.worker] = grace;
-              return true;
-            }},
+            .end_process =
+                [this](const state::ProcessRecord& process, absl::Duration grace,
+                       std::function<void()> ended) {
+                  if (!living_.contains(process.worker)) return false;
+                  orphans_[process.worker] = std::move(ended);
+                  grace_[process.worker] = grace;
+                  return true;
+                }},
         LaunchContext{.data_dir = &*data_dir_, .worker_program = "/bin/center-worker"});
   }
 

@@ -39,8 +39,8 @@ TEST_F(FleetTest, WorkersAreListedByServerAndSlotInPages) {
   request.set_page_size(10);
   auto page = fleet_->ListWorkers(request);
   ASSERT_TRUE(page.ok());
-  EXPECT_THAT(Names(*page), ElementsAre("a/0", "b/0", "b/1", "b/2", "b/3", "b/4", "b/5", "b/6",
-                                        "b/7", "b/8"));
+  EXPECT_THAT(Names(*page),
+              ElementsAre("a/0", "b/0", "b/1", "b/2", "b/3", "b/4", "b/5", "b/6", "b/7", "b/8"));
   request.set_page_token(page->next_page_token());
   page = fleet_->ListWorkers(request);
   EXPECT_THAT(Names(*page), ElementsAre("b/9", "b/10"));

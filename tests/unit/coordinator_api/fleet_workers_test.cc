@@ -23,8 +23,7 @@ TEST_F(FleetTest, AWorkerWithAWrongTokenIsRefused) {
   EXPECT_TRUE(absl::IsFailedPrecondition(refused));
   EXPECT_EQ(rpc::ReasonOf(refused), "WORKER_UNKNOWN");
   hello.set_worker("nobody/0");
-  EXPECT_EQ(rpc::ReasonOf(fleet_->Register(hello, std::make_shared<FakeLine>())),
-            "WORKER_UNKNOWN");
+  EXPECT_EQ(rpc::ReasonOf(fleet_->Register(hello, std::make_shared<FakeLine>())), "WORKER_UNKNOWN");
   hello.set_worker("");
   EXPECT_FALSE(fleet_->Register(hello, std::make_shared<FakeLine>()).ok());
 }
@@ -33,8 +32,7 @@ TEST_F(FleetTest, AWorkerWithoutAnAddressIsRefused) {
   ASSERT_TRUE(Start(StartRequest()).ok());
   v1::Hello hello = HelloOf(0);
   hello.set_address("somewhere");
-  EXPECT_TRUE(
-      absl::IsInvalidArgument(fleet_->Register(hello, std::make_shared<FakeLine>())));
+  EXPECT_TRUE(absl::IsInvalidArgument(fleet_->Register(hello, std::make_shared<FakeLine>())));
 }
 
 TEST_F(FleetTest, ALaterLineOfTheSameProcessReplacesTheEarlierOne) {

@@ -12,7 +12,7 @@ namespace center {
 
 class ScratchDir {
  public:
-  ScratchDir() : path_(testing::TempDir() + "/center_XXXXXX") {
+  ScratchDir() : path_((std::filesystem::path(testing::TempDir()) / "center_XXXXXX").string()) {
     EXPECT_NE(::mkdtemp(path_.data()), nullptr);
   }
   ~ScratchDir() { std::filesystem::remove_all(path_); }
