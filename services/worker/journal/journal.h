@@ -53,6 +53,9 @@ struct Options {
   Overflow overflow = Overflow::kBlock;
   absl::Duration sync_interval = absl::Seconds(1);
   uint64_t min_free_bytes = 16 << 20;  // Append refuses when the file system has less than this
+  // What SetCommittedOffset says until it is called: retention may run before the caller gets to
+  // it.
+  absl::optional<uint64_t> committed_offset;
 };
 
 // Something to tell the operator.

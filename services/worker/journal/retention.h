@@ -19,7 +19,10 @@ class Retention {
  public:
   Retention(const Options& options, const Dependencies& dependencies,
             std::shared_ptr<SegmentSet> segments)
-      : options_(options), dependencies_(dependencies), segments_(std::move(segments)) {}
+      : options_(options),
+        dependencies_(dependencies),
+        segments_(std::move(segments)),
+        committed_(options.committed_offset) {}
 
   void SetCommittedOffset(absl::optional<uint64_t> offset) ABSL_LOCKS_EXCLUDED(mutex_);
 
