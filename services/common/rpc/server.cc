@@ -9,6 +9,7 @@
 #include <cstring>
 
 #include "absl/strings/str_cat.h"
+#include "grpc/health/v1/health.pb.h"
 #include "grpcpp/ext/channelz_service_plugin.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
 #include "grpcpp/health_check_service_interface.h"
@@ -36,6 +37,8 @@ absl::Status RefuseLiveUnixSocket(const std::string& path) {
 
 void InitServerPlugins() {
   grpc::EnableDefaultHealthCheckService(true);
+  // gRPC serves health without a description of it; reflection has one once this is linked.
+  grpc::health::v1::HealthCheckRequest::descriptor();
   grpc::reflection::InitProtoReflectionServerBuilderPlugin();
   grpc::channelz::experimental::InitChannelzService();
 }
