@@ -88,10 +88,9 @@ void TailStreamReactor::WriteNext() {
     StartWriteAndFinish(&response_, grpc::WriteOptions(), grpc::Status::OK);
     return;
   }
-  grpc::WriteOptions options;
-  // More follows at once: gRPC may put several payloads into one system call.
-  if (items_.HasNext()) options.set_buffer_hint();
-  StartWrite(&response_, options);
+  // Without a buffer hint, though more may follow at once: gRPC 1.51 writes nothing any more when a
+  // stream of hinted messages has used up its flow control window.
+  StartWrite(&response_);
 }
 
 }  // namespace center::relay
