@@ -72,8 +72,12 @@ void Fleet::Start() {
   channel_ = NewChannel();
   const bool up = WaitFor([this] {
     v1::GetCoordinatorResponse response;
+    auto context = CallContext();
+    // A call that fails at once would keep gRPC from looking at the connection it is making.
+    context->set_wait_for_ready(true);
+    context->set_deadline(absl::ToChronoTime(absl::Now() + absl::Milliseconds(500)));
     return v1::ServerService::NewStub(channel_)
-               ->GetCoordinator(CallContext().get(), {}, &response)
+               ->GetCoordinator(context.get(), {}, &response)
                .ok() ||
            !coordinator_->running();
   });
