@@ -154,6 +154,9 @@ absl::Status BenchIngest(Context& context, const BenchIngestOptions& options) {
   v1::Framing framing = v1::FRAMING_LINE;
   if (!server.empty()) {
     ASSIGN_OR_RETURN(blast.target, ResolveTarget(context, server));
+    if (!blast.target.server.has_value()) {
+      return UsageError("--server takes the name of a server; --to takes host:port");
+    }
     framing = blast.target.server->spec().framing();
   }
   if (!options.to.empty()) {

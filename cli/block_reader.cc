@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cerrno>
 
+#include "absl/strings/string_view.h"
 #include "services/common/fd.h"
 
 namespace center::cli {
@@ -29,8 +30,9 @@ absl::StatusOr<uint64_t> BlockReader::Next(std::string* block) {
     }
     if (got > 0 && !lines_) complete = block->size();
     if (got > 0 && lines_) {
-      const size_t line_feed = block->rfind('\n');
-      complete = line_feed == std::string::npos || line_feed < had ? 0 : line_feed + 1;
+      // What was there before holds none: looking again would make long lines quadratic.
+      const size_t line_feed = absl::string_view(*block).substr(had).rfind('\n');
+      complete = line_feed == absl::string_view::npos ? 0 : had + line_feed + 1;
     }
   }
   if (!ended_) {

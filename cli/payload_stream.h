@@ -23,7 +23,7 @@ struct StreamMessage {
   absl::optional<v1::Progress> progress;
 };
 
-// InvalidArgument when `bytes` is no StreamPayloadsResponse.
+// InvalidArgument or DataLoss when `bytes` is no StreamPayloadsResponse.
 absl::Status ParseStreamMessage(absl::string_view bytes, StreamMessage* message);
 
 // What a subscriber that only counts needs to know of a message.
@@ -41,8 +41,8 @@ class PayloadStream {
 
   // The next message, valid until the next call; false: the stream has ended, call Finish.
   bool Read(StreamMessage* message);
-  // The same, but adds up the sizes without touching the payloads' bytes. `first`: called for
-  // gaps and progress.
+  // The same, but adds up the sizes without touching the payloads' bytes; gap and progress
+  // are put into *rest.
   bool ReadCounts(StreamCounts* counts, StreamMessage* rest);
   // How the stream ended, as the coordinator said it (not yet passed through FromRpc).
   absl::Status Finish();
