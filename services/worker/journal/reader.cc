@@ -129,14 +129,14 @@ absl::StatusOr<Reader::Step> Reader::ReadRecords(size_t max_bytes, uint64_t visi
 // record needs `*wanted` bytes, or the buffer held nothing but what comes before next_.
 Reader::Step Reader::ParseBuffer(size_t filled, uint64_t visible_end, size_t* wanted,
                                  Result* result) {
-  const uint64_t segment_bytes = segment_->extent().bytes;
+  const Segment::Extent extent = segment_->extent();
   const absl::string_view bytes(result->buffer->data(), filled);
   size_t at = 0;
   Step outcome = Step::kAgain;
   while (at + kHeaderBytes <= filled) {
     const auto header = DecodeHeader(bytes.substr(at));
-    if (!header || header->base_offset != expected_ ||
-        position_ + header->record_bytes() > segment_bytes) {
+    if (!header || header->base_offset != expected_ || header->end_offset() > extent.end_offset ||
+        position_ + header->record_bytes() > extent.bytes) {
       outcome = Step::kGap;
       break;
     }

@@ -58,6 +58,8 @@ class LastSegment {
                                                 Segment::Extent{0, file.base_offset, false});
     RETURN_IF_ERROR(Scan());
     if (truncate_to_) RETURN_IF_ERROR(CutTail());
+    // The next segment needs a name of its own, also when nothing but damage was found here.
+    if (damaged_) end_offset_ = std::max(end_offset_, file.base_offset + 1);
     active_.segment->Grow(bytes_, end_offset_);
     segments_.Add(active_.segment);
     segments_.AddDiskBytes(bytes_);

@@ -26,7 +26,8 @@ absl::StatusOr<absl::string_view> FileWindow::At(uint64_t position, size_t size)
 }
 
 Scanner::Scanner(const File* file, const Range& range)
-    : window_(file, kScanWindowBytes),
+    : window_(file,
+              std::min<uint64_t>(kScanWindowBytes, std::max(range.begin, range.end) - range.begin)),
       position_(range.begin),
       end_(std::max(range.begin, range.end)),
       expected_(range.expected_offset),
@@ -78,8 +79,9 @@ absl::StatusOr<Scanner::Item> Scanner::Next() {
         "this journal was written by a newer version of Center; use that version");
   }
   if (!header || !Plausible(*header, position_)) return Resync();
-  if (header->base_offset > expected_) return Advance(Kind::kMissing, 0, header->base_offset);
+  // Before the jump: the offsets before a record that is cut off are not missing, they are next.
   if (header->record_bytes() > left) return Tail();
+  if (header->base_offset > expected_) return Advance(Kind::kMissing, 0, header->base_offset);
   ASSIGN_OR_RETURN(bytes, window_.At(position_, header->record_bytes()));
   if (bytes.size() < header->record_bytes()) {
     end_ = position_ + bytes.size();

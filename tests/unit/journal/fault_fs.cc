@@ -265,7 +265,6 @@ void FaultFs::Restart(Crash crash, uint32_t seed) {
     inode->data = found;
     inode->synced = found;
   }
-  durable_ = live_;
 }
 
 std::string FaultFs::Content(const std::string& path) const {

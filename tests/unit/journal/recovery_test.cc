@@ -236,6 +236,18 @@ TEST(RecoveryTest, TruncationOfAnOlderSegmentIsAGapUpToTheNextOne) {
   }
 }
 
+TEST(RecoveryTest, ARecordThatReachesIntoTheNextSegmentIsNotReadTwice) {
+  const BuiltSegment s = BuildSegment(0, {4, 6});
+  Bench bench({{0, s.bytes}, {8, BuildSegment(8, {3}).bytes}});
+  ASSERT_TRUE(bench.Open().ok());
+  const Contents contents = ReadAll(bench.journal(), 0);
+  ASSERT_THAT(contents.records, SizeIs(2));
+  EXPECT_EQ(contents.records[1].base, 8u);
+  ASSERT_THAT(contents.gaps, SizeIs(1));
+  EXPECT_EQ(contents.gaps[0].from, 4u);
+  EXPECT_EQ(contents.gaps[0].to, 8u);
+}
+
 TEST(RecoveryTest, DamageAndATornTailAreToldApart) {
   const BuiltSegment s = BuildSegment(0, {4, 2, 3});
   std::string bytes = s.bytes;
@@ -260,6 +272,20 @@ TEST(RecoveryTest, RecordsBehindDamageGoIntoANewSegment) {
   const std::string next = bench.fs().Content(PathOf(4));
   ASSERT_GT(next.size(), kHeaderBytes);
   EXPECT_EQ(DecodeHeader(next)->base_offset, 4u);
+}
+
+TEST(RecoveryTest, DamageBeforeATornFirstRecordKeepsNobodyFromOpening) {
+  // No offset is lost here, so the next segment would have this one's name.
+  const std::string torn = BuildSegment(9, {4}).bytes.substr(0, kHeaderBytes + 1);
+  Bench bench({{9, "garbage" + torn}});
+  ASSERT_TRUE(bench.Open().ok());
+  EXPECT_EQ(bench.events().Count(Type::kCorruption), 1u);
+  EXPECT_EQ(bench.events().Count(Type::kTailTruncated), 1u);
+  EXPECT_EQ(bench.fs().Content(PathOf(9)), "garbage");
+  EXPECT_EQ(bench.journal().next_offset(), 10u);
+  const Contents contents = ReadAll(bench.journal(), 9);
+  EXPECT_THAT(contents.records, IsEmpty());
+  ExpectAppendsGoOn(bench);
 }
 
 TEST(RecoveryTest, ANewerFormatIsRefusedAndLeftAlone) {

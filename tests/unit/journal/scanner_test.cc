@@ -197,6 +197,15 @@ TEST(ScannerTest, AJumpInTheOffsetsIsMissingRecords) {
               ElementsAre(RecordAt(first.records[0]), missing, RecordAt(moved)));
 }
 
+TEST(ScannerTest, AJumpToATornRecordIsNoJump) {
+  const BuiltSegment first = BuildSegment(0, {4});
+  const BuiltSegment second = BuildSegment(10, {2});
+  const uint64_t torn_bytes = second.bytes.size() - 1;
+  const Seen tail = {Kind::kIncompleteTail, first.bytes.size(), torn_bytes, 4, 4};
+  EXPECT_THAT(Scan(first.bytes + second.bytes.substr(0, torn_bytes)),
+              ElementsAre(RecordAt(first.records[0]), tail));
+}
+
 TEST(ScannerTest, OffsetsThatGoBackAreDamage) {
   const BuiltSegment s = BuildSegment(0, {4});
   const Seen damage = {Kind::kHeaderDamage, s.bytes.size(), s.bytes.size(), 4, 4 + s.bytes.size()};

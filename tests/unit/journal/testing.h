@@ -70,8 +70,9 @@ inline std::string RecordBytes(uint64_t base, uint32_t count) {
 
 inline int64_t RecordTime(uint64_t base) { return 1'000 + static_cast<int64_t>(base) * 10; }
 
-// Appends one group of records with these counts.
-inline absl::Status AppendGroup(Journal& journal, const std::vector<uint32_t>& counts) {
+// Appends one group of records with these counts to a Journal, or a Writer.
+template <typename Appender>
+absl::Status AppendGroup(Appender& journal, const std::vector<uint32_t>& counts) {
   std::vector<std::string> bytes;
   uint64_t base = journal.next_offset();
   for (const uint32_t count : counts) {
