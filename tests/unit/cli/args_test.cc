@@ -166,6 +166,16 @@ TEST_F(ArgsTest, FlagsThatExcludeEachOtherAreRefused) {
   EXPECT_THAT(result.err, HasSubstr("--follow and --no-follow exclude each other"));
 }
 
+TEST_F(ArgsTest, BenchTakesANameOrAnAddressEachWithItsFlag) {
+  for (const char* verb : {"ingest", "latency"}) {
+    const CliResult result = RunHere({"bench", verb, "--server", "127.0.0.1:5000"});
+    EXPECT_EQ(result.exit_code, kExitUsage) << verb;
+    EXPECT_THAT(result.err, HasSubstr("--server takes the name of a server")) << verb;
+  }
+  EXPECT_EQ(RunHere({"bench", "ingest", "--to", "127.0.0.1:1", "--subscribers", "1"}).exit_code,
+            kExitUsage);
+}
+
 TEST_F(ArgsTest, ServerStartSendsOnlyWhatWasGiven) {
   ASSERT_EQ(RunHere({"server", "start", "games", "-p", "0", "--framing", "octet", "--retain-bytes",
                      "64MiB", "--retain-age", "2h", "--overflow", "drop-oldest", "--banner", ""})

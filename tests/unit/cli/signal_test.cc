@@ -1,0 +1,87 @@
+// Ctrl-C: in a program of its own, because all of its threads must have the signals blocked.
+#include <unistd.h>
+
+#include <csignal>
+#include <thread>
+
+#include "absl/strings/match.h"
+#include "cli/signals.h"
+#include "tests/unit/cli/fake_coordinator.h"
+#include "tests/unit/cli/testing.h"
+
+namespace center::cli {
+namespace {
+
+using ::testing::ElementsAre;
+using ::testing::IsEmpty;
+using ::testing::Pair;
+
+// Before the first gRPC thread. A SignalWatcher unblocks them only in the thread that it lived in.
+void BlockSignals() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGTERM);
+  ASSERT_EQ(pthread_sigmask(SIG_BLOCK, &set, nullptr), 0);
+}
+
+class SignalTest : public CliTest {
+ protected:
+  SignalTest() { BlockSignals(); }
+
+  // Runs centerctl on a thread, sends SIGINT when `ready` holds, and returns the exit code.
+  int Interrupted(std::vector<std::string> args, const std::function<bool()>& ready) {
+    int exit_code = -1;
+    std::thread run(
+        [&] { exit_code = RunCenterctl(std::move(args), Deps(in_.fd(), out_.fd(), err_.fd())); });
+    EXPECT_TRUE(Eventually(ready));
+    EXPECT_EQ(::kill(::getpid(), SIGINT), 0);
+    run.join();
+    return exit_code;
+  }
+};
+
+TEST_F(SignalTest, EverySignalCallsBackWithItsNumber) {
+  std::atomic<int> calls{0};
+  std::thread owner([&] {
+    const SignalWatcher watcher([&](int count) {
+      EXPECT_EQ(count, calls + 1);
+      ++calls;
+    });
+    for (int i = 1; i <= 3; ++i) {
+      EXPECT_EQ(::kill(::getpid(), i == 2 ? SIGTERM : SIGINT), 0);
+      EXPECT_TRUE(Eventually([&] { return calls == i; }));
+    }
+  });
+  owner.join();
+  EXPECT_EQ(calls, 3);
+}
+
+TEST_F(SignalTest, EndsAFollowingTailWithSuccessAndItsPlaceCommitted) {
+  FakeCoordinator coordinator(dir_.path());
+  coordinator.payloads.Append("default/0", 5);
+  EXPECT_EQ(Interrupted({"--address", coordinator.address(), "tail", "-o", "raw", "--subscription",
+                         "billing"},
+                        [&] { return SplitLines(out_.Text()).size() == 5; }),
+            kExitOk);
+  EXPECT_THAT(err_.Text(), IsEmpty());
+  ASSERT_FALSE(coordinator.payloads.commits().empty());
+  EXPECT_THAT(coordinator.payloads.commits().back().cursor().next_offsets(),
+              ElementsAre(Pair("default/0", 5)));
+}
+
+TEST_F(SignalTest, EndsATailThatWaitsForItsCoordinator) {
+  FakeCoordinator coordinator(dir_.path());
+  coordinator.payloads.Append("default/0", 1);
+  EXPECT_EQ(
+      Interrupted({"--address", coordinator.address(), "tail", "-o", "raw", "--from", "earliest"},
+                  [&] {
+                    if (!absl::StrContains(out_.Text(), "#0")) return false;
+                    coordinator.Down();
+                    return absl::StrContains(err_.Text(), "trying again");
+                  }),
+      kExitOk);
+}
+
+}  // namespace
+}  // namespace center::cli
