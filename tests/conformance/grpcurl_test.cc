@@ -88,8 +88,12 @@ TEST_F(GrpcurlTest, AWorkerExplainsItselfToo) {
   fleet_.MustStart("default", itest::SmallSpec());
   const auto server = fleet_.GetServer("default");
   ASSERT_TRUE(server.ok()) << server.status();
-  EXPECT_THAT(Services(server->workers(0).address()),
-              IsSupersetOf({"center.v1.WorkerService", "grpc.health.v1.Health"}));
+  const std::string& worker = server->workers(0).address();
+  EXPECT_THAT(Services(worker), IsSupersetOf({"center.v1.WorkerService", "grpc.health.v1.Health"}));
+  const itest::RunResult health = Grpcurl(
+      worker, {"-d", R"({"service": "center.v1.WorkerService"})"}, {"grpc.health.v1.Health/Check"});
+  EXPECT_EQ(health.exit_code, 0) << health.err;
+  EXPECT_THAT(health.out, HasSubstr("\"SERVING\""));
 }
 
 TEST_F(GrpcurlTest, ListServersPaginatesByName) {

@@ -80,7 +80,9 @@ absl::StatusOr<BoundServer> StartServer(const ServerOptions& options) {
   }
   if (server == nullptr) return absl::InternalError("gRPC could not start the server");
   bound.server = std::move(server);
-  SetServing(*bound.server, true);
+  if (auto* health = bound.server->GetHealthCheckService()) {
+    for (const std::string& service : options.health_of) health->SetServingStatus(service, true);
+  }
   return bound;
 }
 

@@ -21,6 +21,8 @@ struct ServerOptions {
   std::vector<NetAddress>
       addresses;  // unix sockets are made with mode 0600; port 0: the kernel chooses
   std::vector<grpc::Service*> services;  // outlive the server
+  // Full names of the services that have a health of their own: gRPC does not know them by itself.
+  std::vector<std::string> health_of = {};
 };
 
 // A running server and where it listens.
@@ -33,7 +35,7 @@ struct BoundServer {
 void InitServerPlugins();
 
 // Starts serving. A stale unix socket that nobody answers on is replaced; AlreadyExists when an
-// address is in use. Health says SERVING for "" and each service.
+// address is in use. Health says SERVING for "" and what is named.
 absl::StatusOr<BoundServer> StartServer(const ServerOptions& options);
 
 // Sets the health of all services, so that probes see a process that is going away before it is

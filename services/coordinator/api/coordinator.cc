@@ -13,7 +13,6 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
-#include "grpcpp/health_check_service_interface.h"
 #include "services/common/log.h"
 #include "services/common/rpc/server.h"
 #include "services/common/status_macros.h"
@@ -168,15 +167,11 @@ absl::Status Coordinator::Parts::Serve() {
   ASSIGN_OR_RETURN(
       bound,
       rpc::StartServer({.addresses = options.listen,
-                        .services = {&server_service, &registry_service, &event_service, &relay}}));
-  // gRPC knows no service to tell the health of until it is named.
-  if (auto* health = bound.server->GetHealthCheckService(); health != nullptr) {
-    for (const char* service :
-         {v1::ServerService::service_full_name(), v1::RegistryService::service_full_name(),
-          v1::EventService::service_full_name(), v1::PayloadService::service_full_name()}) {
-      health->SetServingStatus(service, true);
-    }
-  }
+                        .services = {&server_service, &registry_service, &event_service, &relay},
+                        .health_of = {v1::ServerService::service_full_name(),
+                                      v1::RegistryService::service_full_name(),
+                                      v1::EventService::service_full_name(),
+                                      v1::PayloadService::service_full_name()}}));
   // Calls are answered by the control thread, which does not run yet: nobody reads this before.
   for (const NetAddress& address : bound.addresses) {
     self.add_addresses(ValidUtf8(address.ToString()));

@@ -74,7 +74,10 @@ absl::Status Worker::StartService() {
   RETURN_IF_ERROR(CheckUnixPath(flags_.listen));
   service_ = std::make_unique<WorkerService>(
       WorkerService::Options{flags_.name, flags_.max_subscribers}, *journal_, *signal_, clock_);
-  ASSIGN_OR_RETURN(server_, rpc::StartServer({{flags_.listen}, {service_.get()}}));
+  ASSIGN_OR_RETURN(server_,
+                   rpc::StartServer({.addresses = {flags_.listen},
+                                     .services = {service_.get()},
+                                     .health_of = {v1::WorkerService::service_full_name()}}));
   return absl::OkStatus();
 }
 
