@@ -318,6 +318,23 @@ TEST(RecoveryTest, SegmentsBelowTheLowOffsetAreDeleted) {
   EXPECT_EQ(CheckConserved(bench.journal(), 4, 7), "");
 }
 
+TEST(RecoveryTest, RetentionThatRunsFirstKnowsWhatIsCommitted) {
+  FaultFs fs;
+  FakeClock clock;
+  uint64_t base = 0;
+  for (int i = 0; i < 5; ++i, base += 4) fs.SetContent(PathOf(base), BuildSegment(base, {4}).bytes);
+  Options options;
+  options.dir = kDir;
+  options.retain_bytes = 1;  // was more in the process before
+  options.committed_offset = 10;
+  options.sync_interval = absl::Milliseconds(1);
+  const auto journal = Journal::Open(options, {&fs, &clock});
+  ASSERT_TRUE(journal.ok()) << journal.status();
+  EXPECT_TRUE(Eventually([&] { return (*journal)->first_offset() > 0; }));
+  EXPECT_EQ((*journal)->first_offset(), 8u);
+  EXPECT_EQ(CheckConserved(**journal, 10, 20), "");
+}
+
 TEST(RecoveryTest, TheLastSegmentStaysEvenBelowTheLowOffset) {
   Bench bench({{0, BuildSegment(0, {4}).bytes}});
   ASSERT_TRUE(WriteLowOffset(bench.fs(), kDir, 3).ok());
