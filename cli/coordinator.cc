@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <chrono>
 #include <climits>
 #include <cstdlib>
 #include <fstream>
@@ -136,7 +137,11 @@ absl::Status PrintCoordinator(Context& context, const v1::Coordinator& coordinat
 absl::Status WaitForAnswer(Context& context, DaemonProcess& daemon, const DaemonSpec& spec,
                            int64_t log_start) {
   const absl::Time deadline = context.clock().Wall() + context.globals().timeout;
+  ASSIGN_OR_RETURN(const auto channel, context.Channel());
   for (;;) {
+    // gRPC looks at the connection it is making only while somebody waits, and else every 5 s.
+    channel->WaitForConnected(std::chrono::system_clock::now() +
+                              absl::ToChronoNanoseconds(kPollInterval));
     const auto answer = AskCoordinator(context, kProbeTimeout);
     if (answer.ok() && answer->pid() == daemon.pid()) {
       context.Say(absl::StrCat("coordinator started: pid ", daemon.pid(), ", ",
