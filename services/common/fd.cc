@@ -28,8 +28,10 @@ absl::Status ScopedFd::Close(absl::string_view what) {
 
 absl::Status ErrnoStatus(int errno_value, absl::string_view what) {
   absl::StatusCode code = absl::ErrnoToStatusCode(errno_value);
-  // Abseil maps these to codes that say less than they could to a user of Center.
+  // Abseil maps these to codes that say less than they could to a user of Center, or the wrong
+  // thing.
   if (errno_value == EADDRINUSE) code = absl::StatusCode::kAlreadyExists;
+  if (errno_value == EADDRNOTAVAIL) code = absl::StatusCode::kUnavailable;
   if (errno_value == EDQUOT || errno_value == ENOSPC) code = absl::StatusCode::kResourceExhausted;
   return absl::Status(code, absl::StrCat(what, ": ", std::strerror(errno_value)));
 }
