@@ -218,6 +218,15 @@ grpc::Status FakeServers::StartServer(grpc::ServerContext* context,
   return Answer(context);
 }
 
+grpc::Status FakeServers::StopServer(grpc::ServerContext* context,
+                                     const v1::StopServerRequest* request,
+                                     v1::StopServerResponse* response) {
+  stopped = *request;
+  response->mutable_server()->set_name(request->name());
+  response->mutable_server()->set_state(v1::SERVER_STATE_STOPPED);
+  return Answer(context);
+}
+
 grpc::Status FakeServers::GetCoordinator(grpc::ServerContext* context,
                                          const v1::GetCoordinatorRequest*,
                                          v1::GetCoordinatorResponse* response) {

@@ -78,6 +78,7 @@ class FakeServers final : public v1::ServerService::Service {
   absl::Status failure;             // of every call, unless ok
   bool hangs = false;               // until the caller gives up
   v1::StartServerRequest started;   // the last one
+  v1::StopServerRequest stopped;    // the last one
 
  private:
   grpc::Status Answer(grpc::ServerContext* context) const;
@@ -89,6 +90,8 @@ class FakeServers final : public v1::ServerService::Service {
                            v1::ListWorkersResponse* response) override;
   grpc::Status StartServer(grpc::ServerContext* context, const v1::StartServerRequest* request,
                            v1::StartServerResponse* response) override;
+  grpc::Status StopServer(grpc::ServerContext* context, const v1::StopServerRequest* request,
+                          v1::StopServerResponse* response) override;
   grpc::Status GetCoordinator(grpc::ServerContext* context,
                               const v1::GetCoordinatorRequest* request,
                               v1::GetCoordinatorResponse* response) override;

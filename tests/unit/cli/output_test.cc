@@ -218,6 +218,15 @@ TEST_F(OutputCommandTest, TablesHaveColoursOnlyWhenAskedForOffATerminal) {
   EXPECT_THAT(Out({"--color", "always", "server", "list"}), HasSubstr("\x1b[32mRUNNING\x1b[0m"));
 }
 
+TEST_F(OutputCommandTest, StopSaysWhatItStoppedAndNowMeansNow) {
+  EXPECT_EQ(Out({"server", "stop", "games", "-o", "name"}), "games\n");
+  EXPECT_EQ(coordinator_.servers.stopped.name(), "games");
+  EXPECT_FALSE(coordinator_.servers.stopped.now());
+  EXPECT_THAT(coordinator_.servers.stopped.request_id(), Not(IsEmpty()));
+  Out({"server", "stop", "games", "--now"});
+  EXPECT_TRUE(coordinator_.servers.stopped.now());
+}
+
 TEST_F(OutputCommandTest, RemarksGoToStderrAndDataToStdout) {
   const CliResult started = Run({"--address", coordinator_.address(), "server", "start"});
   EXPECT_THAT(started.out, IsEmpty());

@@ -13,8 +13,11 @@
 
 namespace center::cli {
 
-TcpSink::TcpSink(Manner manner, std::string banner)
-    : manner_(manner), banner_(std::move(banner)), stop_(::eventfd(0, EFD_CLOEXEC)) {
+TcpSink::TcpSink(Manner manner, std::string banner, OnBytes on_bytes)
+    : manner_(manner),
+      banner_(std::move(banner)),
+      on_bytes_(std::move(on_bytes)),
+      stop_(::eventfd(0, EFD_CLOEXEC)) {
   auto listener = ListenTcp("127.0.0.1", 0, 1024);
   EXPECT_TRUE(listener.ok()) << listener.status();
   listener_ = *std::move(listener);
@@ -75,6 +78,7 @@ void TcpSink::Accept() {
 bool TcpSink::Receive(int fd) {
   char block[65536];
   const ssize_t got = ::recv(fd, block, sizeof block, 0);
+  if (got > 0 && on_bytes_ != nullptr) on_bytes_({block, static_cast<size_t>(got)});
   if (got > 0) {
     absl::MutexLock lock(&mutex_);
     received_[index_[fd]].append(block, static_cast<size_t>(got));

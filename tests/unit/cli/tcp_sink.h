@@ -1,12 +1,14 @@
 // A plain TCP server that takes what producers send.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <string>
 #include <thread>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
 #include "cli/tcp.h"
 #include "services/common/fd.h"
@@ -21,7 +23,10 @@ class TcpSink {
     kReset,        // as soon as something was read
     kNeverClose,   // read everything, but never answer the producer's end
   };
-  explicit TcpSink(Manner manner = Manner::kReadAll, std::string banner = "");
+  // `on_bytes` (may be null) is called on the sink's thread with what a connection has sent.
+  using OnBytes = std::function<void(absl::string_view bytes)>;
+  explicit TcpSink(Manner manner = Manner::kReadAll, std::string banner = "",
+                   OnBytes on_bytes = nullptr);
   ~TcpSink();
 
   Target target() const;
@@ -39,6 +44,7 @@ class TcpSink {
 
   const Manner manner_;
   const std::string banner_;
+  const OnBytes on_bytes_;
   ScopedFd listener_;
   ScopedFd stop_;
   std::map<int, ScopedFd> connections_;  // of the thread

@@ -10,6 +10,7 @@
 #include <sstream>
 #include <utility>
 
+#include "grpc/grpc.h"
 #include "services/common/rpc/channel.h"
 
 namespace center::cli {
@@ -70,6 +71,12 @@ std::string Terminal::Read() {
 
 CliTest::CliTest() {
   std::signal(SIGPIPE, SIG_IGN);
+  // gRPC stays up between tests: taking it down when its last object goes can wait 10 s for a
+  // poller of its own.
+  [[maybe_unused]] static const bool kept = [] {
+    grpc_init();
+    return true;
+  }();
   for (const char* name : {"CENTER_ADDRESS", "CENTER_OUTPUT", "CENTER_TIMEOUT", "CENTER_QUIET",
                            "CENTER_COLOR", "CENTER_DATA_DIR", "NO_COLOR"}) {
     env_.push_back(std::make_unique<ScopedEnv>(name, nullptr));
