@@ -202,7 +202,9 @@ absl::StatusOr<BlastResult> Blast(const BlastOptions& options) {
     RETURN_IF_ERROR(blasts[i % thread_count]->Add(share));
   }
   const SteadyTime start = std::chrono::steady_clock::now();
-  const SteadyTime deadline = options.duration == absl::InfiniteDuration()
+  // Longer ones do not fit into nanoseconds.
+  constexpr absl::Duration kForever = absl::Hours(1'000'000);
+  const SteadyTime deadline = options.duration >= kForever
                                   ? SteadyTime::max()
                                   : start + absl::ToChronoNanoseconds(options.duration);
   std::vector<std::thread> threads;

@@ -56,7 +56,9 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> Context::Channel() {
 }
 
 void Context::SetDeadline(grpc::ClientContext& call, absl::Duration timeout) {
-  if (timeout == absl::InfiniteDuration()) return;
+  // Beyond this a deadline does not fit into nanoseconds, and nobody waits for it.
+  constexpr absl::Duration kForever = absl::Hours(1'000'000);
+  if (timeout >= kForever) return;
   call.set_deadline(std::chrono::system_clock::now() + absl::ToChronoNanoseconds(timeout));
 }
 

@@ -2,6 +2,7 @@
 
 #include <chrono>
 
+#include "absl/time/clock.h"
 #include "services/common/status_macros.h"
 
 namespace center::cli {
@@ -88,10 +89,10 @@ absl::Status Subscriber::Stop() {
 
 bool WaitForPayloads(const Subscriber& subscriber, uint64_t payloads, absl::Duration timeout,
                      const std::atomic<bool>& give_up) {
-  const SteadyTime deadline = std::chrono::steady_clock::now() + absl::ToChronoNanoseconds(timeout);
+  const absl::Time deadline = absl::Now() + timeout;  // which may be infinite
   while (subscriber.payloads() + subscriber.missing() < payloads) {
     if (subscriber.ended() || give_up.load()) return false;
-    if (std::chrono::steady_clock::now() >= deadline) return false;
+    if (absl::Now() >= deadline) return false;
     std::this_thread::sleep_for(kPollInterval);
   }
   return true;

@@ -152,6 +152,12 @@ TEST_F(ErrorsCommandTest, ASilentCoordinatorIsGivenUpAfterTheTimeout) {
   EXPECT_THAT(result.err, AllOf(HasSubstr("did not answer in time"), HasSubstr("--timeout")));
 }
 
+TEST_F(ErrorsCommandTest, ATimeoutOfAnyLengthIsNotOverAtOnce) {
+  for (const char* timeout : {"0", "2000000h", "999999999h"}) {
+    EXPECT_EQ(RunHere({"--timeout", timeout, "server", "list"}).exit_code, 0) << timeout;
+  }
+}
+
 TEST_F(ErrorsCommandTest, NoCoordinatorIsExitCodeThreeForEveryCommandThatAsksIt) {
   coordinator_.Down();
   for (const std::vector<std::string>& args :
