@@ -114,7 +114,11 @@ absl::Status Maintenance::SyncFiles(const Writer::Unsynced& unsynced) {
   for (const std::string& name : std::exchange(inherited_, {})) {
     RETURN_IF_ERROR(SyncExisting(*dependencies_.fs, JoinPath(options_.dir, name)));
   }
-  for (const auto& file : unsynced.files) RETURN_IF_ERROR(file->Sync());
+  for (const auto& file : unsynced.files) {
+    RETURN_IF_ERROR(file->Sync());
+    // A round takes long when the disk is slow, and then what is too old must go during it.
+    if (retention_->OverSize()) Retain();
+  }
   if (unsynced.directory) RETURN_IF_ERROR(dependencies_.fs->SyncDirectory(options_.dir));
   return absl::OkStatus();
 }

@@ -10,6 +10,13 @@
 #include "services/worker/journal/layout.h"
 
 namespace center::journal {
+namespace {
+
+// How far beyond its size the journal may grow while deleting is late: by as much again, and if it
+// is small, by this.
+constexpr uint64_t kOvershootBytesMin = 1 << 20;
+
+}  // namespace
 
 void Retention::SetCommittedOffset(absl::optional<uint64_t> offset) {
   absl::MutexLock lock(&mutex_);
@@ -28,13 +35,21 @@ bool Retention::MayDrop(uint64_t end_offset) const {
 }
 
 std::string Retention::FullReason(uint64_t bytes) const {
-  if (options_.retain_bytes == 0 || options_.overflow == Overflow::kDropOldest) return "";
+  if (options_.retain_bytes == 0) return "";
   const uint64_t stored = segments_->disk_bytes();
   if (stored + bytes <= options_.retain_bytes) return "";
   // With a single segment there is nothing to delete yet: it is sealed before it outgrows its size.
   if (segments_->size() == 1) return "";
   const uint64_t end = segments_->Oldest()->extent().end_offset;
-  if (MayDrop(end)) return "";
+  if (MayDrop(end)) {
+    // Enforce is about to make room. While a slow disk keeps it from that, the journal must not
+    // grow without end.
+    const uint64_t overshoot = std::max(options_.retain_bytes, kOvershootBytesMin);
+    if (stored <= options_.retain_bytes || stored - options_.retain_bytes <= overshoot) return "";
+    return absl::StrCat("journal full: ", FormatBytes(stored), " of ",
+                        FormatBytes(options_.retain_bytes),
+                        ", because the disk is slow to sync and to delete");
+  }
   return absl::StrCat("journal full: ", FormatBytes(stored), " of ",
                       FormatBytes(options_.retain_bytes),
                       " hold payloads that a subscription has not committed (committed up to ",

@@ -27,7 +27,7 @@ class Retention {
   void SetCommittedOffset(absl::optional<uint64_t> offset) ABSL_LOCKS_EXCLUDED(mutex_);
 
   // Why `bytes` more may not be stored now: the journal has its size and its oldest segment may not
-  // go. "" when they may.
+  // go, or should have gone long ago. "" when they may.
   std::string FullReason(uint64_t bytes) const ABSL_LOCKS_EXCLUDED(mutex_);
   // Whether Enforce would look at anything: cheap.
   bool OverSize() const {

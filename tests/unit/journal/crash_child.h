@@ -13,8 +13,8 @@ inline constexpr uint64_t kCrashChildKeeps = 500;
 inline Options CrashChildOptions(const std::string& directory, Durability durability) {
   Options options;
   options.dir = directory;
-  options.segment_bytes = 16 << 10;
-  options.retain_bytes = 192 << 10;
+  options.segment_bytes = 64 << 10;
+  options.retain_bytes = 256 << 10;
   options.durability = durability;
   options.min_free_bytes = 0;
   // With kWritten, background syncs are to meet kills, too.

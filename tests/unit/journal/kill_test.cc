@@ -138,7 +138,7 @@ TEST_P(DurabilityKillTest, EveryAcknowledgedPayloadIsThereAfterKill9) {
 }
 
 INSTANTIATE_TEST_SUITE_P(All, DurabilityKillTest,
-                         ::testing::Values(Child{"written", 1'500}, Child{"synced", 25}),
+                         ::testing::Values(Child{"written", 1'500}, Child{"synced", 16}),
                          ::testing::PrintToStringParamName());
 
 class BoastingKillTest : public KillTest {};

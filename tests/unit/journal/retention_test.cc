@@ -1,5 +1,10 @@
 #include "services/worker/journal/retention.h"
 
+#include <algorithm>
+#include <string>
+#include <vector>
+
+#include "absl/strings/match.h"
 #include "tests/unit/journal/fixture.h"
 
 namespace center::journal {
@@ -280,6 +285,54 @@ TEST_F(RetentionTest, WithoutTheLowOffsetNothingIsDeleted) {
   fs_.SetFault(nullptr);
   AppendSizedTimes(1);
   ASSERT_TRUE(FirstOffsetSoon(4));
+}
+
+class LateRetentionTest : public RetentionTest {
+ protected:
+  // Deleting fails until the first segment is synced.
+  void DeleteOnlyAfterASync() {
+    fs_.SetFault([this, synced = false](Op op, absl::string_view path) mutable {
+      const bool segment = absl::EndsWith(path, kSegmentSuffix);
+      synced |= segment && op == Op::kSync;
+      if (op == Op::kRename && !synced) return absl::UnavailableError("not now");
+      if (segment && op == Op::kSync) ops_.Add("sync");
+      if (segment && op == Op::kRemove) ops_.Add("remove");
+      return absl::OkStatus();
+    });
+  }
+};
+
+TEST_F(LateRetentionTest, WhatIsTooMuchGoesDuringALongRoundOfSyncs) {
+  Open();
+  DeleteOnlyAfterASync();
+  AppendSizedTimes(40);
+  EXPECT_EQ(journal_->first_offset(), 0u);
+  ASSERT_THAT(journal_->Flush(), IsOk());
+  const std::vector<std::string> ops = ops_.all();
+  const auto second_sync = std::find(ops.begin() + 1, ops.end(), "sync");
+  EXPECT_NE(std::find(ops.begin(), second_sync, "remove"), second_sync);
+  EXPECT_LE(journal_->disk_bytes(), options_.retain_bytes);
+}
+
+TEST_F(LateRetentionTest, TheJournalDoesNotGrowWithoutEndWhileNothingCanBeDeleted) {
+  constexpr uint64_t kOvershootBytes = 1 << 20;
+  options_.segment_bytes = 16 << 10;
+  options_.retain_bytes = 64 << 10;
+  Open();
+  DeleteOnlyAfterASync();
+  const uint64_t limit = options_.retain_bytes + kOvershootBytes;
+  absl::Status status;
+  while (status.ok() && journal_->disk_bytes() < 2 * limit) status = AppendSized();
+  EXPECT_EQ(status.code(), absl::StatusCode::kResourceExhausted) << status;
+  EXPECT_GT(journal_->disk_bytes(), limit);
+  EXPECT_LE(journal_->disk_bytes(), limit + kRecordBytes);
+  EXPECT_THAT(journal_->BlockedReason(), HasSubstr("slow to sync and to delete"));
+
+  ASSERT_THAT(journal_->Flush(), IsOk());
+  EXPECT_TRUE(Eventually([&] { return journal_->BlockedReason().empty(); }));
+  EXPECT_THAT(AppendSized(), IsOk());
+  EXPECT_EQ(events_.Count(JournalEvent::Type::kBlocked), 1u);
+  EXPECT_EQ(events_.Count(JournalEvent::Type::kResumed), 1u);
 }
 
 }  // namespace
