@@ -40,11 +40,11 @@ class RegistryClient::Call final
     StartRead(&response_);
   }
   void OnWriteDone(bool ok) override {
-    if (ok) client_.OnSent();  // else the read fails as well
+    if (ok) return client_.OnSent();
+    client_.OnNotSent(&request_);  // the read fails as well
   }
   void OnDone(const grpc::Status& status) override {
-    const std::shared_ptr<Call> self = std::move(self_);
-    client_.OnEnded(this, rpc::FromGrpc(status));
+    client_.OnEnded(std::move(self_), rpc::FromGrpc(status));  // may delete this
   }
 
  private:
@@ -181,6 +181,16 @@ void RegistryClient::OnSent() {
   SendNext();
 }
 
+void RegistryClient::OnNotSent(v1::RegisterRequest* request) {
+  if (!request->has_event()) return;  // hello and heartbeat are made anew
+  absl::MutexLock lock(&mutex_);
+  if (events_.size() < kEventsMax) {
+    events_.push_front(std::move(*request->mutable_event()));
+  } else {
+    ++events_lost_;
+  }
+}
+
 void RegistryClient::OnMessage(const v1::RegisterResponse& response) {
   switch (response.message_case()) {
     case v1::RegisterResponse::kWelcome: {
@@ -219,7 +229,7 @@ void RegistryClient::OnBroken(Call* call) {
   if (release) call->Release();
 }
 
-void RegistryClient::OnEnded(Call* call, const absl::Status& status) {
+void RegistryClient::OnEnded(std::shared_ptr<Call> call, const absl::Status& status) {
   bool unknown = false;
   bool again = false;
   {
@@ -235,6 +245,9 @@ void RegistryClient::OnEnded(Call* call, const absl::Status& status) {
     }
     call_.reset();
   }
+  // It refers to the channel. Whoever drops a channel's last reference waits for gRPC's threads to
+  // end, and this is one of them: so before Stop returns.
+  call.reset();
   if (unknown) handlers_.on_unknown(status);
   if (again) EnsureCall();
   absl::MutexLock lock(&mutex_);

@@ -7,7 +7,8 @@
 //
 // The worker goes on whatever happens here. While nobody listens at the coordinator's address, gRPC
 // itself tries again with a backoff of 50 ms to 2 s (rpc::MakeChannel, wait_for_ready). Only the
-// newest heartbeat waits to be sent; events wait in a bounded queue, over a lost line as well.
+// newest heartbeat waits to be sent; events wait in a bounded queue, over a lost line as well. An
+// event that went out just before the other side died is lost: nobody acknowledges them.
 #pragma once
 
 #include <deque>
@@ -48,7 +49,7 @@ class RegistryClient {
   // Sends it, or keeps it until there is a line; calls again when there is none.
   void SendHeartbeat(v1::Heartbeat heartbeat);
   void SendEvent(v1::Event event);
-  // Ends the line and waits until no handler runs any more.
+  // Ends the line; waits until no handler runs any more and no call holds the channel.
   void Stop();
 
  private:
@@ -63,7 +64,9 @@ class RegistryClient {
   void OnMessage(const v1::RegisterResponse& response);
   void OnBroken(Call* call);
   void OnSent();
-  void OnEnded(Call* call, const absl::Status& status);
+  // The line broke before the message went out: an event waits for the next line.
+  void OnNotSent(v1::RegisterRequest* request);
+  void OnEnded(std::shared_ptr<Call> call, const absl::Status& status);
 
   const Handlers handlers_;
   Clock& clock_;
