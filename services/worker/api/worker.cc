@@ -64,9 +64,10 @@ absl::Status Worker::OpenJournal() {
   dependencies.clock = &clock_;
   dependencies.on_visible = [this](uint64_t) { signal_->Published(); };
   dependencies.on_event = [this](const journal::JournalEvent& event) { OnJournalEvent(event); };
-  ASSIGN_OR_RETURN(journal_, journal::Journal::Open(flags_.journal, std::move(dependencies)));
+  journal::Options options = flags_.journal;
   // Until the coordinator has told what subscriptions need, nothing may be deleted under them.
-  if (flags_.coordinator.has_value()) journal_->SetCommittedOffset(0);
+  if (flags_.coordinator.has_value()) options.committed_offset = 0;
+  ASSIGN_OR_RETURN(journal_, journal::Journal::Open(std::move(options), std::move(dependencies)));
   return absl::OkStatus();
 }
 
