@@ -23,8 +23,6 @@
 namespace center::worker {
 namespace {
 
-constexpr std::chrono::seconds kHeartbeatInterval{1};
-
 // SIGTERM and SIGINT: finish; a second one: at once.
 void WatchSignals(asio::signal_set& signals, Worker& worker, bool again) {
   signals.async_wait([&signals, &worker, again](const asio::error_code& error, int number) {
@@ -34,9 +32,9 @@ void WatchSignals(asio::signal_set& signals, Worker& worker, bool again) {
   });
 }
 
-// The heartbeat is the proof that the loop, which all ingest runs on, goes round.
+// The tick is the proof that the loop, which all ingest runs on, goes round.
 void KeepTicking(asio::steady_timer& timer, Worker& worker) {
-  timer.expires_after(kHeartbeatInterval);
+  timer.expires_after(kTickInterval);
   timer.async_wait([&timer, &worker](const asio::error_code& error) {
     if (error) return;
     worker.Tick();

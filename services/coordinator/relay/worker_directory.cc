@@ -53,10 +53,8 @@ absl::StatusOr<WorkerDirectory::Snapshot> WorkerDirectory::Get(absl::string_view
     const auto found = servers_.find(server);
     if (found != servers_.end()) return found->second;
   }
-  return rpc::WithReason(
-      absl::NotFoundError(absl::StrCat("there is no server \"", server,
-                                       "\": `centerctl server list` shows those that exist")),
-      "SERVER_NOT_FOUND", {{"server", server}});
+  return rpc::WithReason(absl::NotFoundError(absl::StrCat("there is no server \"", server, "\"")),
+                         "SERVER_NOT_FOUND", {{"server", server}});
 }
 
 WorkerDirectory::Watch WorkerDirectory::AddWatch(absl::string_view server,

@@ -18,6 +18,7 @@
 namespace center::worker {
 namespace {
 
+constexpr std::chrono::seconds kHeartbeatInterval{1};
 constexpr int kListenBacklog = 4096;
 // How long streams may go on when everything else has ended, to send what the subscribers lack.
 constexpr auto kStreamsEndTimeout = std::chrono::seconds(1);
@@ -146,13 +147,29 @@ void Worker::Register() {
   hello.set_token(token_);
   hello.set_address(server_.addresses.front().ToString());
   hello.set_version(CENTER_VERSION);
-  Tick();  // the first heartbeat follows the hello at once
+  SendHeartbeat();  // the first follows the hello at once
   registry_->Start(std::move(hello));
 }
 
 void Worker::Tick() {
-  rejects_->Tick();
-  if (registry_ != nullptr) registry_->SendHeartbeat(MakeHeartbeat());
+  const bool changed = journal_->next_offset() != told_end_offset_ ||
+                       ingest_->counters().connections != told_connections_;
+  if (!changed && clock_.Steady() - last_heartbeat_ < kHeartbeatInterval) return;
+  SendHeartbeat();
+}
+
+void Worker::SendHeartbeat() {
+  const SteadyTime now = clock_.Steady();
+  if (now - last_reject_tick_ >= kHeartbeatInterval) {
+    rejects_->Tick();
+    last_reject_tick_ = now;
+  }
+  last_heartbeat_ = now;
+  if (registry_ == nullptr) return;
+  v1::Heartbeat heartbeat = MakeHeartbeat();
+  told_end_offset_ = heartbeat.stats().end_offset();
+  told_connections_ = heartbeat.stats().connections();
+  registry_->SendHeartbeat(std::move(heartbeat));
 }
 
 v1::Heartbeat Worker::MakeHeartbeat() const {
@@ -191,7 +208,7 @@ void Worker::Drain(bool now, absl::string_view why) {
   spdlog::info("draining{}: {}", now ? " at once" : "", why);
   state_ = State::kDraining;
   rpc::SetServing(*server_.server, false);
-  Tick();
+  SendHeartbeat();
   ingest_->Drain(now ? absl::ZeroDuration() : flags_.drain_timeout, [this] { FinishDrain(); });
 }
 
@@ -218,7 +235,7 @@ void Worker::OnJournalEvent(const journal::JournalEvent& event) {
   SendEvent(JournalEventToProto(event, flags_.name, clock_));
   // Blocked or not is part of the state that the coordinator shows.
   loop_.post([this] {
-    if (ingest_ != nullptr) Tick();
+    if (ingest_ != nullptr) SendHeartbeat();
   });
 }
 

@@ -38,6 +38,9 @@ enum ExitCode : int {
   kExitUnknown = 3,  // the coordinator does not know this worker
 };
 
+// How often Worker::Tick is to be called.
+inline constexpr std::chrono::milliseconds kTickInterval{100};
+
 // Made, used and destroyed on the thread that runs the event loop (after it has ended).
 class Worker {
  public:
@@ -56,7 +59,8 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // Call every second: the heartbeat.
+  // Call every kTickInterval. Sends a heartbeat when a second is over, or the counters have
+  // changed.
   void Tick();
   // Finishes, then stops the loop; `now`: without waiting for open connections. Again with `now`:
   // the same at once.
@@ -75,6 +79,7 @@ class Worker {
   absl::Status StartService();
   absl::Status StartIngest(InheritedFds fds);
   void Register();
+  void SendHeartbeat();
 
   void OnJournalEvent(const journal::JournalEvent& event);  // any thread
   void OnJournalFailed(const absl::Status& status);
@@ -91,6 +96,11 @@ class Worker {
   int exit_code_ = kExitOk;
   bool journal_failed_ = false;
   uint16_t port_ = 0;
+  SteadyTime last_heartbeat_{};
+  SteadyTime last_reject_tick_{};
+  // Of the last heartbeat: what people look for right after they have sent something.
+  uint64_t told_end_offset_ = 0;
+  uint64_t told_connections_ = 0;
 
   // In the order of dependence: the last is destroyed first.
   std::unique_ptr<RegistryClient>
