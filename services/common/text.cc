@@ -142,7 +142,7 @@ absl::StatusOr<uint64_t> ParseByteSize(absl::string_view text) {
   if (!absl::SimpleAtod(number, &value)) return wrong();
   const double bytes = value * factor;
   if (bytes >= 0x1p64) return wrong();
-  return static_cast<uint64_t>(std::llround(std::floor(bytes)));
+  return static_cast<uint64_t>(bytes);  // towards zero
 }
 
 absl::StatusOr<absl::Duration> ParseDurationFlag(absl::string_view text) {
