@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "absl/strings/str_cat.h"
+#include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "tests/integration/collector.h"
@@ -21,13 +22,14 @@ namespace {
 using ::testing::IsEmpty;
 
 // Sends "<name>.<connection> <n>" until told to stop; connects again whenever the connection ends.
+// Paced: at full speed the journals would outgrow their retention while the test reads them.
 class Load {
  public:
   Load(uint16_t port, std::string name)
       : port_(port), name_(std::move(name)), thread_([this] { Run(); }) {}
   ~Load() { Stop(); }
   void Stop() {
-    stop_ = true;
+    if (!stop_.HasBeenNotified()) stop_.Notify();
     if (thread_.joinable()) thread_.join();
   }
   uint64_t sent() const { return sent_; }
@@ -35,10 +37,10 @@ class Load {
 
  private:
   void Run() {
-    while (!stop_) {
+    while (!stop_.HasBeenNotified()) {
       Producer producer(port_);
       const int connection = connections_++;
-      for (uint64_t n = 0; !stop_; n += kLinesPerWrite) {
+      for (uint64_t n = 0; !stop_.WaitForNotificationWithTimeout(kPause); n += kLinesPerWrite) {
         std::string lines;
         for (uint64_t i = n; i < n + kLinesPerWrite; ++i) {
           absl::StrAppend(&lines, name_, ".", connection, " ", i, "\n");
@@ -52,9 +54,10 @@ class Load {
   }
 
   static constexpr uint64_t kLinesPerWrite = 20;
+  static constexpr absl::Duration kPause = absl::Microseconds(200);
   const uint16_t port_;
   const std::string name_;
-  std::atomic<bool> stop_ = false;
+  absl::Notification stop_;
   std::atomic<uint64_t> sent_ = 0;
   std::atomic<int> connections_ = 0;
   std::thread thread_;
