@@ -250,9 +250,10 @@ void CheckCpp(const std::string& path, const std::string& text, std::vector<std:
 
 // A .cc file that no CMakeLists.txt above it names is dead.
 bool IsBuilt(const Tree& tree, const std::string& path) {
-  for (size_t slash = path.rfind('/'); slash != std::string::npos && slash > 0;
-       slash = path.rfind('/', slash - 1)) {
-    const auto lists = tree.find(path.substr(0, slash) + "/CMakeLists.txt");
+  for (std::string folder = path; !folder.empty();) {
+    const size_t slash = folder.rfind('/');
+    folder.resize(slash == std::string::npos ? 0 : slash);
+    const auto lists = tree.find(folder + (folder.empty() ? "" : "/") + "CMakeLists.txt");
     if (lists != tree.end() && Contains(lists->second, Basename(path))) return true;
   }
   return false;
@@ -271,17 +272,22 @@ std::vector<std::string> CheckHouse(const Tree& tree) {
   return found;
 }
 
+std::string ReadFile(const std::filesystem::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
+
 Tree ReadTree(const std::filesystem::path& root) {
   Tree tree;
+  tree["CMakeLists.txt"] = ReadFile(root / "CMakeLists.txt");
   for (const char* top : {"services", "cli", "tests"}) {
     for (const auto& entry : std::filesystem::recursive_directory_iterator(root / top)) {
       const std::string path = std::filesystem::relative(entry.path(), root).string();
       if (!entry.is_regular_file() || (!IsCpp(path) && Basename(path) != "CMakeLists.txt"))
         continue;
-      std::ifstream file(entry.path(), std::ios::binary);
-      std::ostringstream text;
-      text << file.rdbuf();
-      tree[path] = text.str();
+      tree[path] = ReadFile(entry.path());
     }
   }
   return tree;
@@ -386,6 +392,8 @@ TEST(HouseRulesTest, UnfinishedWorkAndDeadFilesAreFound) {
   EXPECT_THAT(CheckFile("cli/a.h", "int x;\n"), ElementsAre("cli/a.h: no #pragma once"));
   EXPECT_THAT(CheckHouse({{"cli/a.cc", "int x;\n"}, {"cli/CMakeLists.txt", "b.cc"}}),
               ElementsAre("cli/a.cc: no CMakeLists.txt names it"));
+  EXPECT_THAT(CheckHouse({{"tests/unit/a.cc", "int x;\n"}, {"CMakeLists.txt", "tests/unit/a.cc"}}),
+              IsEmpty());
 }
 
 }  // namespace
