@@ -191,6 +191,7 @@ absl::StatusOr<BlastResult> Blast(const BlastOptions& options) {
   const std::string buffer = BlastBuffer(options.framing, options.payload_bytes, kBufferBytes);
   const uint32_t thread_count = std::max(1u, std::min(options.threads, options.connections));
   std::vector<std::unique_ptr<BlastThread>> blasts;
+  blasts.reserve(thread_count);
   for (uint32_t i = 0; i < thread_count; ++i) {
     blasts.push_back(std::make_unique<BlastThread>(options, buffer, frame_bytes));
   }
@@ -208,6 +209,7 @@ absl::StatusOr<BlastResult> Blast(const BlastOptions& options) {
                                   ? SteadyTime::max()
                                   : start + absl::ToChronoNanoseconds(options.duration);
   std::vector<std::thread> threads;
+  threads.reserve(blasts.size());
   for (auto& blast : blasts) threads.emplace_back([&blast, deadline] { blast->Run(deadline); });
   for (std::thread& thread : threads) thread.join();
   BlastResult result;

@@ -109,6 +109,7 @@ absl::Status SendOver(Context& context, const std::vector<ScopedFd>& fds, BlockR
   absl::Mutex mutex;
   absl::Status result;
   std::vector<std::thread> threads;
+  threads.reserve(fds.size());
   for (const ScopedFd& fd : fds) {
     threads.emplace_back([&, connection = fd.get()] {
       const absl::Status status =
@@ -153,7 +154,7 @@ absl::Status Send(Context& context, const SendFlags& flags) {
   BlockReader reader(in_fd, /*lines=*/framing != v1::FRAMING_CHUNK);
   Totals totals;
   const SteadyTime start = context.clock().Steady();
-  const absl::Status sent = SendOver(context, fds, reader, framing, target, total_bytes, totals);
+  absl::Status sent = SendOver(context, fds, reader, framing, target, total_bytes, totals);
   const double seconds = std::chrono::duration<double>(context.clock().Steady() - start).count();
   if (!sent.ok()) {
     context.Warn(

@@ -68,7 +68,7 @@ void AddTime(CLI::App& app, const SpecPtr& spec, const std::shared_ptr<Words>& w
 
 }  // namespace
 
-void AddSpecFlags(CLI::App& app, SpecPtr spec) {
+void AddSpecFlags(CLI::App& app, const SpecPtr& spec) {
   auto words = std::make_shared<Words>();
   using Spec = v1::ServerSpec;
   app.add_option_function<std::string>(

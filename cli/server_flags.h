@@ -9,6 +9,6 @@
 namespace center::cli {
 
 // Adds the flags; after parsing, *spec has exactly the fields that were given.
-void AddSpecFlags(CLI::App& app, std::shared_ptr<v1::ServerSpec> spec);
+void AddSpecFlags(CLI::App& app, const std::shared_ptr<v1::ServerSpec>& spec);
 
 }  // namespace center::cli

@@ -45,7 +45,7 @@ class Stopping {
     Context::SetDeadline(attempt.call, timeout_);
     stub_->async()->StopServer(
         &attempt.call, &attempt.request, &attempt.response,
-        [this, &attempt](grpc::Status status) { OnDone(attempt, rpc::FromGrpc(status)); });
+        [this, &attempt](const grpc::Status& status) { OnDone(attempt, rpc::FromGrpc(status)); });
   }
 
   void Interrupt(int count) ABSL_LOCKS_EXCLUDED(mutex_) {

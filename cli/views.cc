@@ -14,7 +14,7 @@ uint64_t Sum(const v1::Server& server, uint64_t (v1::WorkerStats::*field)() cons
   return sum;
 }
 
-std::string OrDash(std::string text) { return text.empty() ? "-" : text; }
+std::string OrDash(const std::string& text) { return text.empty() ? "-" : text; }
 
 std::string Age(const google::protobuf::Timestamp& since, absl::Time now) {
   if (since.seconds() == 0) return "-";
