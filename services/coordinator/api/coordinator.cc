@@ -112,7 +112,7 @@ struct Coordinator::Parts {
         .post = post,
         .arm_timer = [this](SteadyTime when) { timer.ArmBy(when); },
         .listen = [this](const std::string& host, uint16_t port,
-                         Fleet::Listened done) { listener.Listen(host, port, std::move(done)); },
+                         const Fleet::Listened& done) { listener.Listen(host, port, done); },
         .end_process =
             [this](const state::ProcessRecord& process, absl::Duration grace,
                    std::function<void()> ended) {
@@ -209,7 +209,7 @@ absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Create(CoordinatorOpti
   ASSIGN_OR_RETURN(DataDir data_dir, DataDir::Open(options.data_dir));
   ASSIGN_OR_RETURN(auto store, state::Store::Open(data_dir.database()));
   auto parts = std::make_unique<Parts>(std::move(options), std::move(data_dir), std::move(store));
-  const absl::Status served = parts->Serve();
+  absl::Status served = parts->Serve();
   // Not make_unique: the constructor is private.
   std::unique_ptr<Coordinator> coordinator(new Coordinator(std::move(parts)));
   if (served.ok()) return coordinator;

@@ -101,8 +101,9 @@ void Fleet::StartChecked(const v1::StartServerRequest& request, SteadyTime deadl
     Entry& entry = found->second;
     if (entry.run == Run::kSupervised && AllFailed(entry)) {
       // Nothing of it runs. Its failed slots are forgotten first, then it is started as if stopped.
-      entry.stop_waiters.push_back(
-          [this, request, deadline, answer] { StartChecked(request, deadline, answer); });
+      entry.stop_waiters.push_back([this, request, deadline, answer = std::move(answer)] {
+        StartChecked(request, deadline, answer);
+      });
       return BeginStop(entry, /*now=*/true);
     }
     if (entry.run == Run::kStopping) return answer(ServerRunning(name, "is still stopping"));
@@ -118,15 +119,16 @@ void Fleet::StartChecked(const v1::StartServerRequest& request, SteadyTime deadl
                         "SERVER_LIMIT"));
   }
   const bool wait_ready = request.wait_ready();
-  Bind(name, *std::move(spec), port, [=, this](absl::Status status) {
-    if (!status.ok()) return answer(status);
-    Entry& entry = servers_.at(name);
-    if (!wait_ready) return answer(View(entry));
-    entry.start_waiters.push_back({deadline, answer});
-    deps_.arm_timer(deadline);
-    dirty_.insert(name);
-    ScheduleSettle();
-  });
+  Bind(name, *std::move(spec), port,
+       [=, this, answer = std::move(answer)](const absl::Status& status) {
+         if (!status.ok()) return answer(status);
+         Entry& entry = servers_.at(name);
+         if (!wait_ready) return answer(View(entry));
+         entry.start_waiters.push_back({deadline, answer});
+         deps_.arm_timer(deadline);
+         dirty_.insert(name);
+         ScheduleSettle();
+       });
 }
 
 void Fleet::Bind(const std::string& name, v1::ServerSpec spec, uint32_t port,
@@ -137,35 +139,37 @@ void Fleet::Bind(const std::string& name, v1::ServerSpec spec, uint32_t port,
   const Run before = is_new ? Run::kStopped : binding.run;
   const std::string host = spec.host();
   binding.run = Run::kBinding;
-  deps_.listen(host, static_cast<uint16_t>(port), [=, this](absl::StatusOr<ScopedFd> listener) {
-    // Nobody takes an entry away while it is being bound.
-    Entry& entry = servers_.at(name);
-    absl::Status status;
-    if (shutting_down_) {
-      status = Stopping();
-    } else if (listener.ok()) {
-      status = Launch(name, spec, *std::move(listener));
-    } else {
-      std::string holder;
-      for (const auto& [other, candidate] : servers_) {
-        if (candidate.listener.valid() && candidate.record.port == port) holder = other;
-      }
-      status = BindError(listener.status(), spec, port, holder);
-    }
-    if (!status.ok()) {
-      if (is_new) {
-        servers_.erase(name);
-      } else if (before == Run::kReaping || entry.record.desired_running) {
-        entry.run = Run::kBroken;
-        entry.detail = std::string(status.message());
-      } else {
-        entry.run = before;
-      }
-    }
-    dirty_.insert(name);
-    ScheduleSettle();
-    done(std::move(status));
-  });
+  deps_.listen(
+      host, static_cast<uint16_t>(port),
+      [=, this, spec = std::move(spec), done = std::move(done)](absl::StatusOr<ScopedFd> listener) {
+        // Nobody takes an entry away while it is being bound.
+        Entry& entry = servers_.at(name);
+        absl::Status status;
+        if (shutting_down_) {
+          status = Stopping();
+        } else if (listener.ok()) {
+          status = Launch(name, spec, *std::move(listener));
+        } else {
+          std::string holder;
+          for (const auto& [other, candidate] : servers_) {
+            if (candidate.listener.valid() && candidate.record.port == port) holder = other;
+          }
+          status = BindError(listener.status(), spec, port, holder);
+        }
+        if (!status.ok()) {
+          if (is_new) {
+            servers_.erase(name);
+          } else if (before == Run::kReaping || entry.record.desired_running) {
+            entry.run = Run::kBroken;
+            entry.detail = std::string(status.message());
+          } else {
+            entry.run = before;
+          }
+        }
+        dirty_.insert(name);
+        ScheduleSettle();
+        done(std::move(status));
+      });
 }
 
 absl::Status Fleet::Launch(const std::string& name, v1::ServerSpec spec, ScopedFd listener) {
@@ -263,7 +267,8 @@ void Fleet::StopChecked(const v1::StopServerRequest& request, ServerAnswer answe
     FinishStop(entry);
     return answer(View(entry));
   }
-  entry.stop_waiters.push_back([this, name, answer] { answer(View(servers_.at(name))); });
+  entry.stop_waiters.push_back(
+      [this, name, answer = std::move(answer)] { answer(View(servers_.at(name))); });
   if (entry.run == Run::kSupervised || (entry.run == Run::kStopping && request.now())) {
     BeginStop(entry, request.now());
   }

@@ -19,7 +19,7 @@ bool NeedsLookup(const std::string& host) {
 }  // namespace
 
 void Listener::Listen(const std::string& host, uint16_t port,
-                      std::function<void(absl::StatusOr<ScopedFd>)> done) {
+                      const std::function<void(absl::StatusOr<ScopedFd>)>& done) {
   if (!NeedsLookup(host)) return done(ListenTcp(host, port, kListenBacklog));
   const bool accepted = lookups_.Post([this, host, port, done] {
     // Shared because std::function must be copyable and a descriptor is not.

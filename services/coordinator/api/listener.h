@@ -23,7 +23,7 @@ class Listener {
   // Binds at once where the host is an IP address or "localhost"; a name is looked up on a thread
   // of its own first. Control thread only.
   void Listen(const std::string& host, uint16_t port,
-              std::function<void(absl::StatusOr<ScopedFd>)> done);
+              const std::function<void(absl::StatusOr<ScopedFd>)>& done);
 
  private:
   const std::function<void(std::function<void()>)> post_;

@@ -79,7 +79,7 @@ std::string EncodeAnswer(const std::string& request, const absl::StatusOr<v1::Se
 
 absl::StatusOr<RememberedAnswer> DecodeAnswer(absl::string_view bytes) {
   google::rpc::Status encoded;
-  const absl::Status damaged = absl::DataLossError("the remembered answer is damaged");
+  absl::Status damaged = absl::DataLossError("the remembered answer is damaged");
   if (!encoded.ParseFromArray(bytes.data(), static_cast<int>(bytes.size()))) return damaged;
   if (encoded.details_size() == 0 || encoded.details(0).type_url() != kRequestUrl) return damaged;
   RememberedAnswer answer{.request = encoded.details(0).value(), .result = damaged};

@@ -16,7 +16,7 @@ constexpr auto kAnswerMargin = std::chrono::milliseconds(100);
 template <typename Response>
 void Finish(grpc::ServerUnaryReactor* reactor, Response* response,
             absl::StatusOr<Response> result) {
-  if (result.ok()) *response = *std::move(result);
+  if (result.ok()) *response = std::move(*result);
   reactor->Finish(rpc::ToGrpc(result.status()));
 }
 

@@ -71,7 +71,7 @@ MergedStream::~MergedStream() {
     waiting_ = false;
     EndWith(absl::CancelledError("the stream is gone"), &actions);
   }
-  Perform(std::move(actions));
+  Perform(actions);
 }
 
 void MergedStream::Start(StreamPlan plan) {
@@ -91,7 +91,7 @@ void MergedStream::Start(StreamPlan plan) {
     opened_ = true;
     if (!status.ok()) EndWith(status, &actions);
   }
-  Perform(std::move(actions));
+  Perform(actions);
 }
 
 absl::Status MergedStream::Open(Actions* actions) {
@@ -153,7 +153,7 @@ MergedStream::Next MergedStream::Poll() {
       }
     }
   }
-  Perform(std::move(actions));
+  Perform(actions);
   return next;
 }
 
@@ -167,14 +167,14 @@ void MergedStream::End(const absl::Status& status) {
     }
     EndWith(status, &actions);
   }
-  Perform(std::move(actions));
+  Perform(actions);
 }
 
 void MergedStream::OnUpstreamMessage(const Upstream* from, size_t lane_index,
-                                     grpc::ByteBuffer message) {
+                                     grpc::ByteBuffer* message) {
   absl::StatusOr<absl::optional<uint64_t>> next_offset = absl::optional<uint64_t>();
   // Without follow no call is ever resumed: nothing of the message needs to be looked at.
-  if (plan_.follow) next_offset = NextOffsetAfter(message);
+  if (plan_.follow) next_offset = NextOffsetAfter(*message);
   Actions actions;
   {
     absl::MutexLock lock(&mutex_);
@@ -187,11 +187,11 @@ void MergedStream::OnUpstreamMessage(const Upstream* from, size_t lane_index,
     } else {
       if (next_offset->has_value()) lane.next_offset = *next_offset;
       lane.failures = 0;
-      lane.held = std::move(message);
+      lane.held.emplace().Swap(message);
       Wake(&actions);
     }
   }
-  Perform(std::move(actions));
+  Perform(actions);
 }
 
 void MergedStream::OnUpstreamDone(const Upstream* from, size_t lane_index,
@@ -206,7 +206,7 @@ void MergedStream::OnUpstreamDone(const Upstream* from, size_t lane_index,
     if (!status.ok() || plan_.follow) AfterFailure(lane_index, status, &actions);
     EndIfOver(&actions);
   }
-  Perform(std::move(actions));
+  Perform(actions);
 }
 
 void MergedStream::AfterFailure(size_t index, const absl::Status& status, Actions* actions) {
@@ -238,7 +238,7 @@ void MergedStream::OnPauseOver(size_t index, const grpc::Alarm* pause) {
     CallIfDue(index, &actions);
     EndIfOver(&actions);
   }
-  Perform(std::move(actions));
+  Perform(actions);
 }
 
 void MergedStream::OnDirectoryChanged() {
@@ -251,7 +251,7 @@ void MergedStream::OnDirectoryChanged() {
     Refresh(directory_.Get(plan_.server).value_or(WorkerDirectory::Snapshot{}), &actions);
     EndIfOver(&actions);
   }
-  Perform(std::move(actions));
+  Perform(actions);
 }
 
 void MergedStream::Refresh(const WorkerDirectory::Snapshot& snapshot, Actions* actions) {
@@ -330,7 +330,7 @@ void MergedStream::Wake(Actions* actions) {
   waiting_ = false;
 }
 
-void MergedStream::Perform(Actions actions) {
+void MergedStream::Perform(const Actions& actions) {
   for (const auto& upstream : actions.close) upstream->Close();
   for (const auto& upstream : actions.start) upstream->Start(channels_);
   if (actions.read != nullptr) actions.read->Read();

@@ -88,7 +88,7 @@ class MergedStream final : public Upstream::Listener,
     bool wake = false;
   };
 
-  void OnUpstreamMessage(const Upstream* from, size_t lane, grpc::ByteBuffer message) override;
+  void OnUpstreamMessage(const Upstream* from, size_t lane, grpc::ByteBuffer* message) override;
   void OnUpstreamDone(const Upstream* from, size_t lane, const absl::Status& status) override;
   void OnDirectoryChanged();
   void OnPauseOver(size_t lane, const grpc::Alarm* pause);
@@ -104,7 +104,7 @@ class MergedStream final : public Upstream::Listener,
   void EndIfOver(Actions* actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void EndWith(const absl::Status& status, Actions* actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void Wake(Actions* actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  void Perform(Actions actions) ABSL_LOCKS_EXCLUDED(mutex_);
+  void Perform(const Actions& actions) ABSL_LOCKS_EXCLUDED(mutex_);
   void Pause(const PauseAction& action) ABSL_LOCKS_EXCLUDED(mutex_);
 
   WorkerDirectory& directory_;

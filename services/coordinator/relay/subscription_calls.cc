@@ -18,7 +18,7 @@ constexpr uint32_t kPageSizeMax = 1000;
 constexpr uint64_t kOffsetMax = std::numeric_limits<int64_t>::max();
 
 absl::Status CheckSubscriptionName(absl::string_view name) {
-  const absl::Status status = ValidateName("subscription name", name);
+  absl::Status status = ValidateName("subscription name", name);
   if (status.ok()) return status;
   return rpc::InvalidFields({{"subscription", std::string(status.message())}});
 }

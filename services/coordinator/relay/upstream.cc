@@ -81,7 +81,7 @@ void Upstream::OnReadDone(bool ok) {
     grpc::ByteBuffer message;
     message.Swap(&message_);
     if (auto listener = listener_.lock()) {
-      listener->OnUpstreamMessage(this, lane_, std::move(message));
+      listener->OnUpstreamMessage(this, lane_, &message);
     } else {
       Close();
     }

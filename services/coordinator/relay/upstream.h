@@ -30,8 +30,10 @@ class Upstream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::By
   class Listener {
    public:
     virtual ~Listener() = default;
-    // One message; the next comes after Read.
-    virtual void OnUpstreamMessage(const Upstream* from, size_t lane, grpc::ByteBuffer message) = 0;
+    // One message, for the listener to take by Swap (gRPC's ByteBuffer does not move); the next
+    // comes after Read.
+    virtual void OnUpstreamMessage(const Upstream* from, size_t lane,
+                                   grpc::ByteBuffer* message) = 0;
     // The end; not called after Close.
     virtual void OnUpstreamDone(const Upstream* from, size_t lane, const absl::Status& status) = 0;
   };

@@ -188,6 +188,7 @@ std::vector<SlotView> Supervisor::Slots(absl::string_view server) const {
 
 std::vector<std::string> Supervisor::Servers() const {
   std::vector<std::string> result;
+  result.reserve(servers_.size());
   for (const auto& [name, server] : servers_) result.push_back(name);
   return result;
 }

@@ -150,7 +150,7 @@ class Supervisor {
   absl::Status Launch(Process& process);
   void LaunchOrDie(Process& process);
   void OnExit(absl::string_view server, uint32_t slot, uint64_t launch_id, ProcessExit exit);
-  void RecordDeath(Process& process, ProcessExit exit, std::string reason);
+  void RecordDeath(Process& process, ProcessExit exit, const std::string& reason);
   // Runs the timers of one slot that are due.
   void Advance(Process& process);
   void Apply(Process& process, SlotAction action);

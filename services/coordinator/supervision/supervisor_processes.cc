@@ -92,13 +92,13 @@ void Supervisor::OnExit(absl::string_view server_name, uint32_t slot, uint64_t l
   Server& server = *found->second;
   Process& process = server.processes[slot];
   if (process.launch_id != launch_id) return;
-  std::string reason = DescribeExit(exit, process.slot);
-  RecordDeath(process, std::move(exit), std::move(reason));
+  const std::string reason = DescribeExit(exit, process.slot);
+  RecordDeath(process, std::move(exit), reason);
   Advance(process);
   RemoveIfStopped(server);
 }
 
-void Supervisor::RecordDeath(Process& process, ProcessExit exit, std::string reason) {
+void Supervisor::RecordDeath(Process& process, ProcessExit exit, const std::string& reason) {
   const SteadyTime now = clock_.Steady();
   const bool requested = process.slot.stop_requested();
   const auto details = ExitDetails(exit, now - process.launched);

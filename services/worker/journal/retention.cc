@@ -90,7 +90,7 @@ absl::Status Retention::Enforce() {
   if (count == 0) return absl::OkStatus();
 
   const uint64_t low = all[count]->base_offset();
-  const absl::Status written = WriteLowOffset(*dependencies_.fs, segments_->directory(), low);
+  absl::Status written = WriteLowOffset(*dependencies_.fs, segments_->directory(), low);
   // On a full disk the small file cannot be written, and only deleting makes room. Without it the
   // first segment's name says the same.
   if (!written.ok() && !IsFull(written)) return written;

@@ -119,7 +119,7 @@ class SegmentRepair {
     }
     const std::string path = JoinPath(dir_, name);
     const std::string temporary = absl::StrCat(path, kTemporarySuffix);
-    const absl::Status removed = fs_.Remove(temporary);
+    absl::Status removed = fs_.Remove(temporary);
     if (!removed.ok() && !absl::IsNotFound(removed)) return removed;
     ASSIGN_OR_RETURN(const auto copy, fs_.Create(temporary));
     uint64_t from = 0;

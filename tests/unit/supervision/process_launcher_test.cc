@@ -262,6 +262,8 @@ TEST_F(PosixLauncherTest, ProcessesDoNotKeepEachOthersPipesOpen) {
   ASSERT_TRUE(pid.ok());
   EXPECT_EQ(Shell("echo short >&2").stderr_tail, "short\n");
   EXPECT_TRUE(launcher.Signal(*pid, SIGKILL).ok());
+  // The loop runs no more: what it would have reaped must not be found by the tests that follow.
+  EXPECT_EQ(waitpid(static_cast<pid_t>(*pid), nullptr, 0), *pid);
 }
 
 TEST_F(PosixLauncherTest, WhatIsLeftOfItsGroupIsKilledWithIt) {
