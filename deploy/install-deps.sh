@@ -12,7 +12,7 @@ build_packages=(
   protobuf-compiler protobuf-compiler-grpc
 )
 ci_packages=(
-  clang-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev shellcheck
+  clang-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev llvm-19 shellcheck
   bsdutils jq procps python3 python3-grpc-tools python3-grpcio rsyslog socat util-linux
 )
 # The last release whose modules build with Debian 12's own Go (1.19).

@@ -75,8 +75,9 @@ TEST(FramingTest, OneByteAtATime) {
     for (const char byte : test.stream) ASSERT_TRUE(producer.Send(absl::string_view(&byte, 1)));
     producer.Finish();
     ASSERT_TRUE(producer.WaitClosed(absl::Seconds(10)));
+    Ledger ledger = ReadAll(fleet.channel(), name);
     std::vector<std::string> payloads;
-    for (const Received& received : ReadAll(fleet.channel(), name)[name + "/0"]) {
+    for (const Received& received : ledger[name + "/0"]) {
       payloads.push_back(received.payload);
     }
     EXPECT_EQ(payloads, test.payloads) << v1::Framing_Name(test.framing);

@@ -65,9 +65,15 @@ class FakeRegistry final : public v1::RegistryService::Service {
   }
 
   // What has been heard, as soon as there are `count` of it.
-  std::vector<v1::Hello> WaitForHellos(size_t count) { return WaitFor(hellos_, count); }
-  std::vector<v1::Heartbeat> WaitForHeartbeats(size_t count) { return WaitFor(heartbeats_, count); }
-  std::vector<v1::Event> WaitForEvents(size_t count) { return WaitFor(events_, count); }
+  std::vector<v1::Hello> WaitForHellos(size_t count) {
+    return WaitFor(&FakeRegistry::hellos_, count);
+  }
+  std::vector<v1::Heartbeat> WaitForHeartbeats(size_t count) {
+    return WaitFor(&FakeRegistry::heartbeats_, count);
+  }
+  std::vector<v1::Event> WaitForEvents(size_t count) {
+    return WaitFor(&FakeRegistry::events_, count);
+  }
   size_t hellos() const {
     absl::MutexLock lock(&mutex_);
     return hellos_.size();
@@ -136,8 +142,9 @@ class FakeRegistry final : public v1::RegistryService::Service {
   }
 
   template <typename T>
-  std::vector<T> WaitFor(const std::vector<T>& heard, size_t count) {
+  std::vector<T> WaitFor(std::vector<T> FakeRegistry::* member, size_t count) {
     absl::MutexLock lock(&mutex_);
+    const std::vector<T>& heard = this->*member;
     const auto enough = [&]()
                             ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return heard.size() >= count; };
     EXPECT_TRUE(mutex_.AwaitWithTimeout(absl::Condition(&enough), kPatience))

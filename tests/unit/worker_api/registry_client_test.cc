@@ -73,9 +73,19 @@ class RegistryClientTest : public ::testing::Test {
     registry_.Die();
   }
 
+  std::vector<bool> WaitForDrains(size_t count) {
+    return WaitFor(&RegistryClientTest::drains_, count);
+  }
+  std::vector<Committed> WaitForCommitted(size_t count) {
+    return WaitFor(&RegistryClientTest::committed_, count);
+  }
+  std::vector<absl::Status> WaitForUnknown(size_t count) {
+    return WaitFor(&RegistryClientTest::unknown_, count);
+  }
   template <typename T>
-  std::vector<T> WaitFor(const std::vector<T>& told, size_t count) {
+  std::vector<T> WaitFor(std::vector<T> RegistryClientTest::* member, size_t count) {
     absl::MutexLock lock(&mutex_);
+    const std::vector<T>& told = this->*member;
     const auto enough = [&]()
                             ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) { return told.size() >= count; };
     EXPECT_TRUE(mutex_.AwaitWithTimeout(absl::Condition(&enough), kPatience));
@@ -167,7 +177,7 @@ TEST_F(RegistryClientTest, CommittedOffsetsArrive) {
   registry_.SendCommitted(true, 42);
   registry_.SendCommitted(true, 0);
   registry_.SendCommitted(false, 7);
-  EXPECT_THAT(WaitFor(committed_, 3), ElementsAre(Committed(42), Committed(0), absl::nullopt));
+  EXPECT_THAT(WaitForCommitted(3), ElementsAre(Committed(42), Committed(0), absl::nullopt));
 }
 
 TEST_F(RegistryClientTest, DrainArrives) {
@@ -177,14 +187,14 @@ TEST_F(RegistryClientTest, DrainArrives) {
   registry_.Send(response);
   response.mutable_drain()->set_now(true);
   registry_.Send(response);
-  EXPECT_THAT(WaitFor(drains_, 2), ElementsAre(false, true));
+  EXPECT_THAT(WaitForDrains(2), ElementsAre(false, true));
 }
 
 TEST_F(RegistryClientTest, AMessageFromANewerCoordinatorIsPassedOver) {
   StartAndRegister();
   registry_.Send(v1::RegisterResponse());
   registry_.SendCommitted(true, 5);
-  EXPECT_THAT(WaitFor(committed_, 1), ElementsAre(Committed(5)));
+  EXPECT_THAT(WaitForCommitted(1), ElementsAre(Committed(5)));
 }
 
 TEST_F(RegistryClientTest, ACoordinatorThatComesLateIsFound) {
@@ -226,7 +236,7 @@ TEST_F(RegistryClientTest, ACoordinatorThatGoesAndComesIsFoundEachTime) {
   }
   EXPECT_TRUE(registry_.WaitForLines(1));
   registry_.SendCommitted(true, 9);
-  EXPECT_THAT(WaitFor(committed_, 1), ElementsAre(Committed(9)));
+  EXPECT_THAT(WaitForCommitted(1), ElementsAre(Committed(9)));
 }
 
 TEST_F(RegistryClientTest, ALineThatBreaksAtOnceIsCalledOnceForEachHeartbeat) {
@@ -268,7 +278,7 @@ TEST_F(RegistryClientTest, AWorkerThatIsNotKnownIsToldOnceAndCallsNoMore) {
       rpc::WithReason(absl::FailedPreconditionError("no such slot"), "WORKER_UNKNOWN"));
   registry_.Up();
   client_->Start(MakeHello());
-  const auto unknown = WaitFor(unknown_, 1);
+  const auto unknown = WaitForUnknown(1);
   ASSERT_EQ(unknown.size(), 1u);
   EXPECT_EQ(unknown[0].message(), "no such slot");
   EXPECT_EQ(rpc::ReasonOf(unknown[0]), "WORKER_UNKNOWN");
