@@ -1,10 +1,13 @@
 #include "tests/integration/fleet.h"
 
 #include <signal.h>
+#include <stdlib.h>
 #include <sys/wait.h>
 
+#include <filesystem>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "services/common/net_address.h"
@@ -15,11 +18,22 @@ namespace center::itest {
 namespace {
 
 constexpr absl::Duration kCallTimeout = absl::Seconds(30);
+constexpr absl::string_view kSanitizerLog = "sanitizer.log";
 
 std::unique_ptr<grpc::ClientContext> CallContext() {
   auto context = std::make_unique<grpc::ClientContext>();
   context->set_deadline(absl::ToChronoTime(absl::Now() + kCallTimeout * Slowness()));
   return context;
+}
+
+// Sanitizers write their reports to files, which outlive whoever reads a worker's stderr.
+std::vector<std::string> SanitizerOptions(const std::string& log_path) {
+  std::vector<std::string> env;
+  for (const char* name : {"ASAN_OPTIONS", "TSAN_OPTIONS"}) {
+    const char* given = getenv(name);
+    env.push_back(absl::StrCat(name, "=", given == nullptr ? "" : given, ":log_path=", log_path));
+  }
+  return env;
 }
 
 }  // namespace
@@ -43,6 +57,10 @@ Fleet::Fleet(Options options)
 }
 
 Fleet::~Fleet() {
+  for (const auto& entry : std::filesystem::directory_iterator(dir_.path())) {
+    if (!absl::StartsWith(entry.path().filename().string(), kSanitizerLog)) continue;
+    ADD_FAILURE() << ReadWholeFile(entry.path().string());
+  }
   if (testing::Test::HasFailure()) {
     std::cerr << "---- log of the coordinator and its workers\n"
               << FileTail(dir_ / "coordinator.log", 32 << 10) << "----\n";
@@ -68,6 +86,7 @@ void Fleet::Start() {
   coordinator_ =
       std::make_unique<Process>(Process::Options{.program = Binary("center-coordinator"),
                                                  .args = args,
+                                                 .env = SanitizerOptions(dir_ / kSanitizerLog),
                                                  .stdout_path = dir_ / "coordinator.log"});
   channel_ = NewChannel();
   const bool up = WaitFor([this] {

@@ -22,8 +22,8 @@ namespace center::itest {
 // Where the programs are.
 std::string Binary(absl::string_view name);
 
-// The coordinator and what it starts. Destroyed: everything is killed; when the test has failed its
-// logs are shown.
+// The coordinator and what it starts. Destroyed: everything is killed; what a sanitizer reported
+// fails the test; when the test has failed its logs are shown.
 class Fleet {
  public:
   struct Options {
