@@ -22,26 +22,13 @@
 #include "absl/strings/str_split.h"
 #include "absl/time/clock.h"
 #include "gtest/gtest.h"
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define CENTER_SANITIZED 1
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
-#define CENTER_SANITIZED 1
-#endif
-#endif
+#include "tests/sanitized.h"
 
 extern char** environ;
 
 namespace center::itest {
 
-double Slowness() {
-#ifdef CENTER_SANITIZED
-  return 5;
-#else
-  return 1;
-#endif
-}
+double Slowness() { return kSanitized ? 5 : 1; }
 
 bool WaitFor(const std::function<bool()>& condition, absl::Duration timeout) {
   constexpr int kPollMs = 2;
