@@ -99,14 +99,15 @@ TEST_F(StreamSchedulerTest, WhatBecomesVisibleResumesThoseWhoWaitForIt) {
 }
 
 TEST_F(StreamSchedulerTest, AStreamMayWaitAgainFromItsResume) {
-  std::atomic<uint64_t> next{5};
+  std::atomic<uint64_t> waits_for{5};
   a_.then = [&] {
-    next = visible_end_.load();
+    uint64_t next = visible_end_.load();
     while (!scheduler_->Wait(&a_, next, In(absl::Hours(1)))) next = visible_end_.load();
+    waits_for = next;
   };
-  ASSERT_TRUE(scheduler_->Wait(&a_, next, In(absl::Hours(1))));
+  ASSERT_TRUE(scheduler_->Wait(&a_, waits_for, In(absl::Hours(1))));
   for (uint64_t end = 6; end < 2000; ++end) Publish(end);
-  EXPECT_TRUE(journal::Eventually([&] { return next == 1999; }));
+  EXPECT_TRUE(journal::Eventually([&] { return waits_for == 1999; }));
   EXPECT_TRUE(scheduler_->Cancel(&a_)) << "it waits for the next";
 }
 
@@ -149,9 +150,9 @@ TEST_F(StreamSchedulerTest, AStreamThatSearchesSeesThatItIsCancelled) {
 }
 
 TEST_F(StreamSchedulerTest, StreamsThatSearchTakeTurns) {
-  int turns = 0;
   c_.then = [&] { released_.WaitForNotificationWithTimeout(kPatience); };
-  a_.then = [&] {
+  // Its last turn may end after the test has.
+  a_.then = [this, turns = 0]() mutable {
     if (++turns < 3) scheduler_->Yield(&a_);
   };
   scheduler_->Yield(&c_);
