@@ -23,7 +23,9 @@ struct alignas(64) Scoreboard::Line {
 namespace {
 
 constexpr size_t kLineBytes = 64;
-constexpr size_t kBytes = Scoreboard::kSlotsMax * kLineBytes;
+constexpr size_t kLinesBytes = Scoreboard::kSlotsMax * kLineBytes;
+constexpr size_t kBytes = kLinesBytes + Scoreboard::kSlotsMax * sizeof(FlightRecorder);
+static_assert(kLinesBytes % alignof(FlightRecorder) == 0);
 static_assert(std::atomic<int64_t>::is_always_lock_free, "locks do not work across processes");
 
 }  // namespace
@@ -49,8 +51,10 @@ absl::StatusOr<std::unique_ptr<Scoreboard>> Scoreboard::Map(int fd) {
   }
   void* memory = ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (memory == MAP_FAILED) return ErrnoStatus(errno, "mmap of the scoreboard");
-  // A fresh memfd is all zero, which is a valid state of every line.
-  return std::unique_ptr<Scoreboard>(new Scoreboard(static_cast<Line*>(memory)));
+  // A fresh memfd is all zero, which is a valid state of every line and recorder.
+  auto* recorders =
+      reinterpret_cast<FlightRecorder*>(static_cast<unsigned char*>(memory) + kLinesBytes);
+  return std::unique_ptr<Scoreboard>(new Scoreboard(static_cast<Line*>(memory), recorders));
 }
 
 Scoreboard::~Scoreboard() { ::munmap(lines_, kBytes); }

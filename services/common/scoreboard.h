@@ -5,6 +5,9 @@
 // server; each maps it. A slot's line is written by the worker in that slot alone, and read by all.
 // What is read may be a moment old: good enough for a decision that is made anew a millisecond
 // later.
+//
+// Behind the lines, the file holds a flight recorder per slot (flight_recorder.h), for the
+// coordinator.
 #pragma once
 
 #include <cstdint>
@@ -13,6 +16,7 @@
 #include "absl/status/statusor.h"
 #include "absl/types/optional.h"
 #include "services/common/fd.h"
+#include "services/common/flight_recorder.h"
 
 namespace center {
 
@@ -54,14 +58,19 @@ class Scoreboard {
   // kStaleMs; nothing when there is no such slot.
   absl::optional<uint32_t> LeastLoadedSibling(uint32_t slot, int64_t now_ms) const;
 
+  // REQUIRES: slot < kSlotsMax. Lives as long as this.
+  FlightRecorder& recorder(uint32_t slot) const { return recorders_[slot]; }
+
   // CLOCK_MONOTONIC in milliseconds: the same in every process of a machine.
   static int64_t MonotonicMs();
 
  private:
   struct Line;
-  explicit Scoreboard(Line* lines) : lines_(lines) {}
+  Scoreboard(Line* lines, FlightRecorder* recorders) : lines_(lines), recorders_(recorders) {}
 
-  Line* const lines_;  // kSlotsMax of them, in the shared mapping
+  // kSlotsMax of each, in the shared mapping.
+  Line* const lines_;
+  FlightRecorder* const recorders_;
 };
 
 }  // namespace center

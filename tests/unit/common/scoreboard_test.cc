@@ -71,6 +71,27 @@ TEST_F(ScoreboardTest, IsSharedByAllWhoMapTheDescriptor) {
   EXPECT_EQ(slot.tick_ms, 77);
 }
 
+TEST_F(ScoreboardTest, AFlightRecorderIsReadByOthersAndClearedByTheNextProcess) {
+  const auto other = Scoreboard::Map(fd_.get());
+  ASSERT_TRUE(other.ok()) << other.status();
+  const uint32_t last = Scoreboard::kSlotsMax - 1;
+  FlightRecorder& written = (*other)->recorder(last);
+  const FlightRecorder& read = board_->recorder(last);
+  written.Begin(4711);
+  written.running[1].input.store(5);
+  written.running[1].chunk.store(7);
+  EXPECT_EQ(read.pid.load(), 4711);
+  EXPECT_EQ(read.end.load(), static_cast<uint32_t>(FlightRecorder::End::kNone));
+  EXPECT_EQ(read.running[1].chunk.load(), 7u);
+  written.Finish(FlightRecorder::End::kSignal, 11);
+  EXPECT_EQ(read.end.load(), static_cast<uint32_t>(FlightRecorder::End::kSignal));
+  EXPECT_EQ(read.end_value.load(), 11);
+  written.Begin(4712);
+  EXPECT_EQ(read.end.load(), static_cast<uint32_t>(FlightRecorder::End::kNone));
+  EXPECT_EQ(read.running[1].chunk.load(), 0u);
+  EXPECT_EQ(board_->recorder(0).pid.load(), 0);
+}
+
 TEST_F(ScoreboardTest, CannotBeShrunkUnderItsUsers) {
   EXPECT_NE(::ftruncate(fd_.get(), 0), 0);
   EXPECT_NE(::ftruncate(fd_.get(), 1 << 20), 0);
