@@ -11,6 +11,9 @@
 
 #include <atomic>
 #include <cstdint>
+#include <cstring>
+
+#include "services/common/signal_sender.h"
 
 namespace center {
 
@@ -37,17 +40,41 @@ struct alignas(64) FlightRecorder {
   std::atomic<int32_t> sender_pid;
   std::atomic<uint32_t> sender_uid;
   Running running[kThreadsMax];
+  // SignalSender.command, which outlives the sender here.
+  std::atomic<uint64_t> sender_command[2];
 
   void Begin(int32_t its_pid) {
     end.store(static_cast<uint32_t>(End::kNone), std::memory_order_relaxed);
     end_value.store(0, std::memory_order_relaxed);
     sender_pid.store(0, std::memory_order_relaxed);
     sender_uid.store(0, std::memory_order_relaxed);
+    for (std::atomic<uint64_t>& part : sender_command) part.store(0, std::memory_order_relaxed);
     for (Running& thread : running) {
       thread.chunk.store(0, std::memory_order_relaxed);
       thread.input.store(0, std::memory_order_relaxed);
     }
     pid.store(its_pid, std::memory_order_release);
+  }
+
+  // Async-signal-safe.
+  void SetSender(const SignalSender& sender) {
+    uint64_t parts[2];
+    static_assert(sizeof parts == SignalSender::kCommandBytes);
+    std::memcpy(parts, sender.command, sizeof parts);
+    for (int i = 0; i < 2; ++i) sender_command[i].store(parts[i], std::memory_order_relaxed);
+    sender_uid.store(sender.uid, std::memory_order_relaxed);
+    sender_pid.store(sender.pid, std::memory_order_release);
+  }
+  SignalSender Sender() const {
+    SignalSender sender;
+    sender.pid = sender_pid.load(std::memory_order_acquire);
+    sender.uid = sender_uid.load(std::memory_order_relaxed);
+    uint64_t parts[2];
+    for (int i = 0; i < 2; ++i) parts[i] = sender_command[i].load(std::memory_order_relaxed);
+    std::memcpy(sender.command, parts, sizeof parts);
+    // Written by another process, which may be of any mind.
+    sender.command[SignalSender::kCommandBytes - 1] = '\0';
+    return sender;
   }
 
   // Async-signal-safe.

@@ -1,36 +1,60 @@
 // center-worker: one TCP ingestion server with its journal and payload streams. This file wires the
 // process to the machine (flags, descriptors, signals, the event loop); services/worker/api
 // decides.
-#include <signal.h>
-
 #include <chrono>
+#include <csignal>
 #include <cstdlib>
 #include <string>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
 #include "asio/executor_work_guard.hpp"
 #include "asio/io_context.hpp"
+#include "asio/posix/stream_descriptor.hpp"
 #include "asio/post.hpp"
-#include "asio/signal_set.hpp"
 #include "asio/steady_timer.hpp"
 #include "services/common/fd.h"
 #include "services/common/log.h"
 #include "services/common/rpc/server.h"
+#include "services/common/signal_pipe.h"
 #include "services/worker/api/flags.h"
 #include "services/worker/api/inherited_fds.h"
+#include "services/worker/api/last_words.h"
 #include "services/worker/api/worker.h"
 
 namespace center::worker {
 namespace {
 
 // SIGTERM and SIGINT: finish; a second one: at once.
-void WatchSignals(asio::signal_set& signals, Worker& worker, bool again) {
-  signals.async_wait([&signals, &worker, again](const asio::error_code& error, int number) {
-    if (error) return;
-    worker.Drain(/*now=*/again, number == SIGINT ? "SIGINT" : "SIGTERM");
-    WatchSignals(signals, worker, /*again=*/true);
-  });
-}
+class Signals {
+ public:
+  Signals(asio::io_context& io, SignalPipe& pipe, LastWords& last_words)
+      : pipe_(pipe), last_words_(last_words), descriptor_(io, pipe.fd()) {}
+  ~Signals() { descriptor_.release(); }  // it is the pipe's
+
+  void Watch(Worker& worker) {
+    descriptor_.async_wait(asio::posix::descriptor_base::wait_read,
+                           [this, &worker](const asio::error_code& error) {
+                             if (error) return;
+                             while (const auto arrival = pipe_.Read()) OnSignal(worker, *arrival);
+                             Watch(worker);
+                           });
+  }
+
+ private:
+  void OnSignal(Worker& worker, const SignalPipe::Arrival& arrival) {
+    const std::string sender = DescribeSender(arrival.sender);
+    last_words_.AskedBy(arrival.sender);
+    worker.Drain(/*now=*/std::exchange(again_, true),
+                 absl::StrCat(arrival.signal == SIGINT ? "SIGINT" : "SIGTERM",
+                              sender.empty() ? "" : " from ", sender));
+  }
+
+  SignalPipe& pipe_;
+  LastWords& last_words_;
+  asio::posix::stream_descriptor descriptor_;
+  bool again_ = false;
+};
 
 // The tick is the proof that the loop, which all ingest runs on, goes round.
 void KeepTicking(asio::steady_timer& timer, Worker& worker) {
@@ -49,10 +73,7 @@ std::string TakeToken() {
   return taken;
 }
 
-int Main(int argc, char** argv) {
-  ParsedFlags parsed = ParseFlags(argc, argv);
-  if (const int* exit_code = absl::get_if<int>(&parsed)) return *exit_code;
-  Flags& flags = absl::get<Flags>(parsed);
+int Run(Flags flags, LastWords& last_words) {
   if (const absl::Status status = InitLogging(flags.log); !status.ok()) {
     spdlog::error("{}", status.message());
     return kExitUsage;
@@ -64,16 +85,20 @@ int Main(int argc, char** argv) {
     spdlog::error("cannot take over what was handed down: {}", fds.status());
     return kExitFailure;
   }
+  if (fds->scoreboard.valid()) {
+    const absl::Status status = last_words.Record(fds->scoreboard.get(), flags.ingest.slot);
+    if (!status.ok()) spdlog::error("how this process ends will not be known: {}", status);
+  }
   rpc::InitServerPlugins();
 
   asio::io_context io(/*concurrency_hint=*/1);
   const auto work = asio::make_work_guard(io);
-  asio::signal_set signals(io);
-  asio::error_code signal_error;
-  for (const int number : {SIGTERM, SIGINT}) {
-    signals.add(number, signal_error);
-    if (signal_error) spdlog::error("signal {}: {}", number, signal_error.message());
+  auto pipe = SignalPipe::Open({SIGTERM, SIGINT});
+  if (!pipe.ok()) {
+    spdlog::error("cannot start: {}", pipe.status());
+    return kExitFailure;
   }
+  Signals signals(io, **pipe, last_words);
   const Worker::Loop loop{
       .io = io,
       .post = [&io](std::function<void()> task) { asio::post(io, std::move(task)); },
@@ -84,13 +109,20 @@ int Main(int argc, char** argv) {
     return kExitFailure;
   }
   asio::steady_timer timer(io);
-  WatchSignals(signals, **worker, /*again=*/false);
+  signals.Watch(**worker);
   KeepTicking(timer, **worker);
   io.run();
   const int exit_code = (*worker)->exit_code();
   worker->reset();
   spdlog::info("ended with exit code {}", exit_code);
   return exit_code;
+}
+
+int Main(int argc, char** argv) {
+  LastWords last_words(argv[0]);
+  ParsedFlags parsed = ParseFlags(argc, argv);
+  if (const int* exit_code = absl::get_if<int>(&parsed)) return *exit_code;
+  return last_words.Exit(Run(std::move(absl::get<Flags>(parsed)), last_words));
 }
 
 }  // namespace

@@ -28,6 +28,7 @@
 #include "services/coordinator/api/utf8.h"
 #include "services/coordinator/relay/payload_relay.h"
 #include "services/coordinator/supervision/event_loop.h"
+#include "services/coordinator/supervision/exit_reason.h"
 #include "services/coordinator/supervision/slot.h"
 
 namespace center::coordinator {
@@ -122,7 +123,8 @@ struct Coordinator::Parts {
   }
 
   absl::Status Serve();
-  void OnStopRequested();
+  // `why`: who wants it, for people.
+  void OnStopRequested(const std::string& why);
   // When no worker is left: ends the streams, then the loop, as soon as gRPC has let go.
   void EndServing();
 
@@ -153,9 +155,10 @@ struct Coordinator::Parts {
 };
 
 absl::Status Coordinator::Parts::Serve() {
-  RETURN_IF_ERROR(loop.HandleSignals({SIGTERM, SIGINT}, [this](int signal) {
-    spdlog::info("received signal {}", signal);
-    OnStopRequested();
+  RETURN_IF_ERROR(loop.HandleSignals({SIGTERM, SIGINT}, [this](const SignalPipe::Arrival& arrival) {
+    const std::string sender = DescribeSender(arrival.sender);
+    OnStopRequested(absl::StrCat(supervision::SignalName(arrival.signal),
+                                 sender.empty() ? "" : " from ", sender));
   }));
   for (const NetAddress& address : options.listen) {
     if (address.is_unix) RETURN_IF_ERROR(PrepareSocketFolder(address));
@@ -180,11 +183,16 @@ absl::Status Coordinator::Parts::Serve() {
   return fleet.Reconcile(AddressForWorkers(bound.addresses));
 }
 
-void Coordinator::Parts::OnStopRequested() {
+void Coordinator::Parts::OnStopRequested(const std::string& why) {
   ++stop_requests;
   rpc::SetServing(*bound.server, false);
   const bool now = stop_requests > 1;
-  spdlog::info(now ? "stopping at once" : "stopping: workers finish their connections");
+  v1::Event event;
+  event.set_type(v1::EVENT_TYPE_COORDINATOR_STOPPING);
+  event.set_subject("coordinator");
+  event.set_reason(
+      absl::StrCat(why, now ? ": stops at once" : ": workers finish their connections"));
+  events.Append(std::move(event));
   if (now) stop_timer.ArmBy(RealClock().Steady() + kStopNowTimeout);
   fleet.Shutdown(now, [this] { EndServing(); });
 }
@@ -228,7 +236,7 @@ void Coordinator::Run() {
 }
 
 void Coordinator::Stop() {
-  parts_->loop.Post([this] { parts_->OnStopRequested(); });
+  parts_->loop.Post([this] { parts_->OnStopRequested("asked by the program"); });
 }
 
 std::string DefaultDataDir() {

@@ -7,12 +7,15 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "services/common/status_macros.h"
 
 namespace center::supervision {
 
-EventLoop::EventLoop() : work_(asio::make_work_guard(context_)), signals_(context_) {}
+EventLoop::EventLoop() : work_(asio::make_work_guard(context_)), signal_descriptor_(context_) {}
 
-EventLoop::~EventLoop() = default;
+EventLoop::~EventLoop() {
+  if (signals_ != nullptr) signal_descriptor_.release();
+}
 
 void EventLoop::Post(std::function<void()> task) { asio::post(context_, std::move(task)); }
 
@@ -29,26 +32,26 @@ bool EventLoop::InControlThread() const {
 }
 
 absl::Status EventLoop::HandleSignals(const std::vector<int>& signals,
-                                      std::function<void(int)> handler) {
-  for (const int signal : signals) {
-    std::error_code error;
-    signals_.add(signal, error);
-    if (error) {
-      return absl::InternalError(
-          absl::StrCat("cannot handle signal ", signal, ": ", error.message()));
-    }
-  }
+                                      std::function<void(const SignalPipe::Arrival&)> handler) {
+  ASSIGN_OR_RETURN(std::unique_ptr<SignalPipe> pipe, SignalPipe::Open(signals));
+  std::error_code error;
+  signal_descriptor_.assign(pipe->fd(), error);
+  if (error) return absl::InternalError(absl::StrCat("watch for signals: ", error.message()));
+  signals_ = std::move(pipe);
   signal_handler_ = std::move(handler);
   AwaitSignal();
   return absl::OkStatus();
 }
 
 void EventLoop::AwaitSignal() {
-  signals_.async_wait([this](const std::error_code& error, int signal) {
-    if (error) return;
-    AwaitSignal();
-    signal_handler_(signal);
-  });
+  signal_descriptor_.async_wait(asio::posix::descriptor_base::wait_read,
+                                [this](const std::error_code& error) {
+                                  if (error) return;
+                                  AwaitSignal();
+                                  while (const auto arrival = signals_->Read()) {
+                                    signal_handler_(*arrival);
+                                  }
+                                });
 }
 
 // Waits hold it weakly: a handler that is queued already may run after the timer is gone.

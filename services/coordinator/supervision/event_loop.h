@@ -4,7 +4,7 @@
 
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
-#include <asio/signal_set.hpp>
+#include <asio/posix/stream_descriptor.hpp>
 #include <asio/steady_timer.hpp>
 #include <atomic>
 #include <functional>
@@ -14,6 +14,7 @@
 
 #include "absl/status/status.h"
 #include "services/common/clock.h"
+#include "services/common/signal_pipe.h"
 
 namespace center::supervision {
 
@@ -37,7 +38,8 @@ class EventLoop {
 
   // Calls `handler` on the control thread for each arrival of one of these signals, from now on.
   // Call before threads are started that must not be interrupted. Once per loop.
-  absl::Status HandleSignals(const std::vector<int>& signals, std::function<void(int)> handler);
+  absl::Status HandleSignals(const std::vector<int>& signals,
+                             std::function<void(const SignalPipe::Arrival&)> handler);
 
  private:
   void AwaitSignal();
@@ -46,8 +48,9 @@ class EventLoop {
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::atomic<std::thread::id> control_thread_{};
   // Control thread only.
-  asio::signal_set signals_;
-  std::function<void(int)> signal_handler_;
+  std::unique_ptr<SignalPipe> signals_;
+  asio::posix::stream_descriptor signal_descriptor_;  // borrows that of signals_
+  std::function<void(const SignalPipe::Arrival&)> signal_handler_;
 };
 
 // Calls a `tick` function at the times that it itself asks for: it returns when it wants to be

@@ -1,6 +1,7 @@
 #include "services/coordinator/supervision/event_loop.h"
 
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <chrono>
 #include <csignal>
@@ -46,8 +47,9 @@ TEST(EventLoopTest, HandlesEverySignal) {
   EventLoop loop;
   std::vector<int> seen;
   ASSERT_TRUE(loop.HandleSignals({SIGUSR1, SIGUSR2},
-                                 [&](int signal) {
-                                   seen.push_back(signal);
+                                 [&](const SignalPipe::Arrival& arrival) {
+                                   seen.push_back(arrival.signal);
+                                   EXPECT_EQ(arrival.sender.pid, getpid());
                                    if (seen.size() == 2) return loop.Stop();
                                    EXPECT_EQ(raise(SIGUSR2), 0);
                                  })
@@ -59,7 +61,7 @@ TEST(EventLoopTest, HandlesEverySignal) {
 
 TEST(EventLoopTest, SignalThatCannotBeHandledIsAnError) {
   EventLoop loop;
-  EXPECT_FALSE(loop.HandleSignals({SIGKILL}, [](int) {}).ok());
+  EXPECT_FALSE(loop.HandleSignals({SIGKILL}, [](const SignalPipe::Arrival&) {}).ok());
 }
 
 TEST(DeadlineTimerTest, TicksWhenTheTickItselfAsksForIt) {
