@@ -55,7 +55,7 @@ absl::StatusOr<uint64_t> SendStamped(int fd, const Target& target, v1::Framing f
     const std::string stamp = absl::StrFormat("%016x", NowNanos());
     payload.replace(0, kStampBytes, stamp);
     frame.clear();
-    AppendFrame(framing, payload, &frame);
+    AppendFrame(ToFraming(framing), payload, &frame);
     RETURN_IF_ERROR(SendAll(fd, frame, target));
   }
   return count;

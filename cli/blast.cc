@@ -181,7 +181,7 @@ std::string BlastBuffer(v1::Framing framing, uint64_t payload_bytes, size_t buff
   payload.resize(payload_bytes);
   std::string buffer;
   do {
-    AppendFrame(framing, payload, &buffer);
+    AppendFrame(ToFraming(framing), payload, &buffer);
   } while (buffer.size() < buffer_bytes);
   return buffer;
 }

@@ -43,7 +43,7 @@ void FrameLines(v1::Framing framing, absl::string_view block, std::string* out) 
   out->clear();
   while (!block.empty()) {
     const size_t end = block.find('\n');
-    AppendFrame(framing, block.substr(0, end), out);
+    AppendFrame(ToFraming(framing), block.substr(0, end), out);
     if (end == absl::string_view::npos) return;
     block.remove_prefix(end + 1);
   }

@@ -100,24 +100,16 @@ absl::Status FinishSending(int fd, absl::Duration timeout, const Target& target)
   }
 }
 
-void AppendFrame(v1::Framing framing, absl::string_view payload, std::string* out) {
+Framing ToFraming(v1::Framing framing) {
   switch (framing) {
-    case v1::FRAMING_LENGTH: {
-      const auto size = static_cast<uint32_t>(payload.size());
-      const char header[] = {static_cast<char>(size >> 24), static_cast<char>(size >> 16),
-                             static_cast<char>(size >> 8), static_cast<char>(size)};
-      out->append(header, sizeof header);
-      absl::StrAppend(out, payload);
-      break;
-    }
+    case v1::FRAMING_LENGTH:
+      return Framing::kLength;
     case v1::FRAMING_OCTET:
-      absl::StrAppend(out, payload.size(), " ", payload);
-      break;
+      return Framing::kOctet;
     case v1::FRAMING_CHUNK:
-      absl::StrAppend(out, payload);
-      break;
+      return Framing::kChunk;
     default:
-      absl::StrAppend(out, payload, "\n");
+      return Framing::kLine;
   }
 }
 

@@ -11,6 +11,7 @@
 #include "center/v1/server.pb.h"
 #include "cli/context.h"
 #include "services/common/fd.h"
+#include "services/common/framing.h"
 
 namespace center::cli {
 
@@ -37,7 +38,7 @@ absl::Status SendAll(int fd, absl::string_view data, const Target& target);
 // DeadlineExceeded when it does not in `timeout`, Aborted when it broke the connection instead.
 absl::Status FinishSending(int fd, absl::Duration timeout, const Target& target);
 
-// Appends `payload` to `out` as the framing wants it. kChunk cannot delimit: the payload as it is.
-void AppendFrame(v1::Framing framing, absl::string_view payload, std::string* out);
+// The API's framing as AppendFrame takes it.
+Framing ToFraming(v1::Framing framing);
 
 }  // namespace center::cli

@@ -11,7 +11,7 @@
 namespace {
 
 using center::ingest::Framer;
-using center::ingest::Framing;
+using center::Framing;
 using center::ingest::ScanResult;
 
 constexpr uint32_t kMaxPayloadBytes = 300;

@@ -118,7 +118,7 @@ absl::Status Worker::StartIngest(InheritedFds fds) {
   ingest_->Start();
   state_ = State::kReady;
   spdlog::info("ready: producers on {} ({}), gRPC on {}, offsets {} to {}", listening,
-               ingest::FramingName(flags_.ingest.framing), server_.addresses.front().ToString(),
+               FramingName(flags_.ingest.framing), server_.addresses.front().ToString(),
                journal_->first_offset(), journal_->visible_end());
   return absl::OkStatus();
 }

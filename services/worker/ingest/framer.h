@@ -18,7 +18,7 @@
 #include <span>
 
 #include "absl/status/status.h"
-#include "services/worker/ingest/framing.h"
+#include "services/common/framing.h"
 
 namespace center::ingest {
 

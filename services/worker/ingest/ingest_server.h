@@ -27,8 +27,8 @@
 #include "asio/io_context.hpp"
 #include "services/common/clock.h"
 #include "services/common/fd.h"
+#include "services/common/framing.h"
 #include "services/common/scoreboard.h"
-#include "services/worker/ingest/framing.h"
 #include "services/worker/ingest/journal_port.h"
 
 namespace center::ingest {

@@ -108,7 +108,7 @@ TEST_F(TcpTest, AConnectionThatTheServerBreaksIsSaid) {
 
 std::string Frame(v1::Framing framing, absl::string_view payload) {
   std::string out = "before";
-  AppendFrame(framing, payload, &out);
+  AppendFrame(ToFraming(framing), payload, &out);
   return out.substr(6);
 }
 

@@ -4,7 +4,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "services/worker/ingest/framing.h"
+#include "services/common/framing.h"
 #include "tests/unit/ingest/framer_feed.h"
 
 namespace center::ingest {

@@ -60,7 +60,7 @@ TEST(WorkerFlagsTest, DefaultsAreTheDesigns) {
   EXPECT_EQ(flags.log.level, "info");
   EXPECT_EQ(flags.ingest.worker_name, "default/0");
   EXPECT_EQ(flags.ingest.slot, 0u);
-  EXPECT_EQ(flags.ingest.framing, ingest::Framing::kLine);
+  EXPECT_EQ(flags.ingest.framing, Framing::kLine);
   EXPECT_EQ(flags.ingest.max_payload_bytes, 1u << 20);
   EXPECT_EQ(flags.ingest.banner, "");
   EXPECT_EQ(flags.journal.dir, "/data");
@@ -129,7 +129,7 @@ TEST(WorkerFlagsTest, EveryFlagArrives) {
   EXPECT_EQ(flags.drain_timeout, absl::Seconds(90));
   EXPECT_EQ(flags.log.format, "json");
   EXPECT_EQ(flags.log.level, "debug");
-  EXPECT_EQ(flags.ingest.framing, ingest::Framing::kOctet);
+  EXPECT_EQ(flags.ingest.framing, Framing::kOctet);
   EXPECT_EQ(flags.ingest.max_payload_bytes, 4096u);
   EXPECT_EQ(flags.ingest.banner, "hello");
   EXPECT_EQ(flags.ingest.max_connections, 11u);

@@ -1,12 +1,14 @@
-// How a stream of bytes is cut into payloads: declared by the server's spec, never guessed.
+// How a stream of bytes is cut into payloads: declared by the server's spec, never guessed. Shared
+// by those who cut (the worker) and those who send (centerctl, center-client).
 #pragma once
 
 #include <cstdint>
+#include <string>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 
-namespace center::ingest {
+namespace center {
 
 enum class Framing : uint8_t {
   kLine,    // LF ends a payload; one CR before it is dropped
@@ -20,4 +22,8 @@ absl::string_view FramingName(Framing framing);
 // InvalidArgument, naming the text and what would be right, for anything else.
 absl::StatusOr<Framing> ParseFraming(absl::string_view text);
 
-}  // namespace center::ingest
+// Appends `payload` to `out` as a sender must write it. kChunk cannot delimit: the payload as it
+// is. REQUIRES: a payload that the framing can carry (kLine: no LF in it; kLength: below 4 GiB).
+void AppendFrame(Framing framing, absl::string_view payload, std::string* out);
+
+}  // namespace center
