@@ -21,7 +21,7 @@
 namespace center::cli {
 namespace {
 
-constexpr absl::Duration kCatchUpTimeout = absl::Seconds(30);
+constexpr absl::Duration kLatencyCatchUpTimeout = absl::Seconds(30);
 constexpr size_t kStampBytes = 16;  // hex digits of a CLOCK_MONOTONIC time in nanoseconds
 
 int64_t NowNanos() {
@@ -61,14 +61,14 @@ absl::StatusOr<uint64_t> SendStamped(int fd, const Target& target, v1::Framing f
   return count;
 }
 
-struct Report {
+struct LatencyReport {
   uint64_t sent = 0;
   uint64_t received = 0;
   double seconds = 0;
   std::vector<uint64_t> sorted_ns;
 };
 
-void Print(Context& context, const BenchLatencyOptions& options, const Report& report) {
+void Print(Context& context, const BenchLatencyOptions& options, const LatencyReport& report) {
   constexpr struct {
     const char* name;
     const char* key;
@@ -122,7 +122,7 @@ absl::Status BenchLatency(Context& context, const BenchLatencyOptions& options) 
   ASSIGN_OR_RETURN(const v1::Cursor before, JournalEnds(context, options.server));
   ASSIGN_OR_RETURN(const auto channel, context.Channel());
   ASSIGN_OR_RETURN(const ScopedFd fd, ConnectToTarget(target));
-  Report report;
+  LatencyReport report;
   // Bounded: an hour of a million a second grows as it comes.
   constexpr double kReserveMax = 10e6;
   report.sorted_ns.reserve(static_cast<size_t>(std::min(
@@ -143,7 +143,7 @@ absl::Status BenchLatency(Context& context, const BenchLatencyOptions& options) 
   const int64_t start = NowNanos();
   ASSIGN_OR_RETURN(report.sent, SendStamped(fd.get(), target, framing, options, stopped));
   report.seconds = static_cast<double>(NowNanos() - start) / 1e9;
-  WaitForPayloads(subscriber, report.sent, kCatchUpTimeout, stopped);
+  WaitForPayloads(subscriber, report.sent, kLatencyCatchUpTimeout, stopped);
   if (const absl::Status ended = subscriber.Stop(); !ended.ok()) {
     return FromRpc(ended, context.address());
   }

@@ -23,7 +23,7 @@
 namespace center::cli {
 namespace {
 
-constexpr uint32_t kConnectionsMax = 10'000;
+constexpr uint32_t kSendConnectionsMax = 10'000;
 
 struct SendFlags {
   std::string target;
@@ -179,7 +179,7 @@ void AddSendCommand(CLI::App& root, Selection& selection) {
   send->add_option("--connections", flags->connections,
                    "Send over so many at once; the order between them is lost (default 1)")
       ->type_name("N")
-      ->check(WholeNumber(1, kConnectionsMax));
+      ->check(WholeNumber(1, kSendConnectionsMax));
   send->footer(
       "Each line of the input becomes a payload; with --framing chunk the bytes go as they are.\n"
       "It returns when the server has read everything.\n"

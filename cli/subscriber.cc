@@ -8,7 +8,7 @@
 namespace center::cli {
 namespace {
 
-constexpr auto kPollInterval = std::chrono::milliseconds(2);
+constexpr auto kCountPollInterval = std::chrono::milliseconds(2);
 
 v1::StreamPayloadsRequest FollowFrom(const std::string& server, const v1::Cursor& from) {
   v1::StreamPayloadsRequest request;
@@ -93,7 +93,7 @@ bool WaitForPayloads(const Subscriber& subscriber, uint64_t payloads, absl::Dura
   while (subscriber.payloads() + subscriber.missing() < payloads) {
     if (subscriber.ended() || give_up.load()) return false;
     if (absl::Now() >= deadline) return false;
-    std::this_thread::sleep_for(kPollInterval);
+    std::this_thread::sleep_for(kCountPollInterval);
   }
   return true;
 }

@@ -10,7 +10,7 @@
 namespace center::cli {
 namespace {
 
-constexpr uint32_t kPageSize = 1000;
+constexpr uint32_t kWorkersPageSize = 1000;
 
 absl::Status List(Context& context, const std::string& server) {
   RETURN_IF_ERROR(RequireFormat(
@@ -18,7 +18,7 @@ absl::Status List(Context& context, const std::string& server) {
   v1::ListWorkersResponse all;
   v1::ListWorkersRequest request;
   request.set_server(server);
-  request.set_page_size(kPageSize);
+  request.set_page_size(kWorkersPageSize);
   do {
     ASSIGN_OR_RETURN(
         auto page, context.Call<v1::ServerService>(&v1::ServerService::Stub::ListWorkers, request));

@@ -24,7 +24,7 @@ namespace {
 
 constexpr size_t kLineBytes = 64;
 constexpr size_t kLinesBytes = Scoreboard::kSlotsMax * kLineBytes;
-constexpr size_t kBytes = kLinesBytes + Scoreboard::kSlotsMax * sizeof(FlightRecorder);
+constexpr size_t kFileBytes = kLinesBytes + Scoreboard::kSlotsMax * sizeof(FlightRecorder);
 static_assert(kLinesBytes % alignof(FlightRecorder) == 0);
 static_assert(std::atomic<int64_t>::is_always_lock_free, "locks do not work across processes");
 
@@ -33,7 +33,8 @@ static_assert(std::atomic<int64_t>::is_always_lock_free, "locks do not work acro
 absl::StatusOr<ScopedFd> Scoreboard::CreateMemfd() {
   ScopedFd fd(::memfd_create("center-scoreboard", MFD_CLOEXEC | MFD_ALLOW_SEALING));
   if (!fd.valid()) return ErrnoStatus(errno, "memfd_create");
-  if (::ftruncate(fd.get(), kBytes) != 0) return ErrnoStatus(errno, "ftruncate of the scoreboard");
+  if (::ftruncate(fd.get(), kFileBytes) != 0)
+    return ErrnoStatus(errno, "ftruncate of the scoreboard");
   // Nobody can shrink it under the others: that would be a SIGBUS in each of them.
   if (::fcntl(fd.get(), F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW | F_SEAL_SEAL) != 0) {
     return ErrnoStatus(errno, "sealing the scoreboard");
@@ -45,11 +46,11 @@ absl::StatusOr<std::unique_ptr<Scoreboard>> Scoreboard::Map(int fd) {
   static_assert(sizeof(Line) == kLineBytes);
   struct stat status{};
   if (::fstat(fd, &status) != 0) return ErrnoStatus(errno, "fstat of the scoreboard");
-  if (status.st_size < static_cast<off_t>(kBytes)) {
+  if (status.st_size < static_cast<off_t>(kFileBytes)) {
     return absl::InvalidArgumentError(absl::StrCat("descriptor ", fd, " is no scoreboard: it has ",
-                                                   status.st_size, " bytes, not ", kBytes));
+                                                   status.st_size, " bytes, not ", kFileBytes));
   }
-  void* memory = ::mmap(nullptr, kBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+  void* memory = ::mmap(nullptr, kFileBytes, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
   if (memory == MAP_FAILED) return ErrnoStatus(errno, "mmap of the scoreboard");
   // A fresh memfd is all zero, which is a valid state of every line and recorder.
   auto* recorders =
@@ -57,7 +58,7 @@ absl::StatusOr<std::unique_ptr<Scoreboard>> Scoreboard::Map(int fd) {
   return std::unique_ptr<Scoreboard>(new Scoreboard(static_cast<Line*>(memory), recorders));
 }
 
-Scoreboard::~Scoreboard() { ::munmap(lines_, kBytes); }
+Scoreboard::~Scoreboard() { ::munmap(lines_, kFileBytes); }
 
 void Scoreboard::SetState(uint32_t slot, State state) {
   lines_[slot].state.store(static_cast<uint32_t>(state), std::memory_order_release);

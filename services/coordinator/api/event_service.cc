@@ -11,7 +11,7 @@ namespace {
 // Events that a stream holds while they wait for its reader.
 constexpr uint32_t kPageEvents = 64;
 
-absl::Status Stopping() {
+absl::Status StreamsStopping() {
   return rpc::WithReason(absl::UnavailableError("the coordinator is stopping"),
                          "COORDINATOR_STOPPING");
 }
@@ -58,7 +58,7 @@ class EventServiceImpl::Stream final : public grpc::ServerWriteReactor<v1::Watch
  private:
   void Begin() {
     if (ended_) return;
-    if (service_.stopping_) return End(Stopping());
+    if (service_.stopping_) return End(StreamsStopping());
     if (request_.since_id() != 0 && request_.has_since_time()) {
       return End(rpc::InvalidFields({{"since_time", "cannot be combined with since_id"}}));
     }
@@ -120,7 +120,7 @@ grpc::ServerWriteReactor<v1::WatchEventsResponse>* EventServiceImpl::WatchEvents
 void EventServiceImpl::EndStreams() {
   stopping_ = true;
   const auto streams = streams_;
-  for (const std::shared_ptr<Stream>& stream : streams) stream->End(Stopping());
+  for (const std::shared_ptr<Stream>& stream : streams) stream->End(StreamsStopping());
 }
 
 }  // namespace center::coordinator

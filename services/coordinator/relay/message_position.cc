@@ -21,7 +21,9 @@ constexpr uint32_t Varint(int field) {
   return static_cast<uint32_t>(field) << 3 | WireFormatLite::WIRETYPE_VARINT;
 }
 
-absl::Status Malformed() { return absl::InvalidArgumentError("not a StreamPayloadsResponse"); }
+absl::Status MalformedMessage() {
+  return absl::InvalidArgumentError("not a StreamPayloadsResponse");
+}
 
 // What the top level of a message says.
 struct Outline {
@@ -119,7 +121,7 @@ absl::StatusOr<absl::optional<uint64_t>> NextOffsetAfter(const grpc::ByteBuffer&
   {
     grpc::ProtoBufferReader reader(buffer);
     CodedInputStream in(&reader);
-    if (!reader.status().ok() || !ReadOutline(in, &outline)) return Malformed();
+    if (!reader.status().ok() || !ReadOutline(in, &outline)) return MalformedMessage();
   }
   if (outline.after.has_value() || outline.last_batch_at == 0) return outline.after;
   grpc::ProtoBufferReader reader(buffer);
@@ -127,7 +129,7 @@ absl::StatusOr<absl::optional<uint64_t>> NextOffsetAfter(const grpc::ByteBuffer&
   uint64_t end = 0;
   if (!reader.status().ok() || !in.Skip(static_cast<int>(outline.last_batch_at)) ||
       !ReadEndOfBatch(in, outline.last_batch_bytes, &end)) {
-    return Malformed();
+    return MalformedMessage();
   }
   return absl::optional<uint64_t>(end);
 }

@@ -14,7 +14,7 @@ namespace {
 constexpr int64_t kRegexMemoryBytesMax = 4 << 20;
 
 // The tag of StreamPayloadsResponse.batches.
-constexpr char kBatchesTag = 1 << 3 | 2;
+constexpr char kMatchedBatchesTag = 1 << 3 | 2;
 
 }  // namespace
 
@@ -102,7 +102,7 @@ MatchResult AppendMatching(const BatchView& batch, uint64_t base_offset, uint64_
     header.first_offset = base_offset + run.first;
     prefix.clear();
     AppendBatchPrefix(header, run.sizes, run.bytes, &prefix);
-    out->push_back(kBatchesTag);
+    out->push_back(kMatchedBatchesTag);
     AppendVarint(prefix.size() + run.bytes, out);
     out->append(prefix);
     out->append(run.data, run.bytes);

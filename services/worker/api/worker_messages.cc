@@ -7,7 +7,7 @@
 namespace center::worker {
 namespace {
 
-constexpr int64_t kNanosPerSecond = 1'000'000'000;
+constexpr int64_t kEventNanosPerSecond = 1'000'000'000;
 
 // Event types are about what an operator has to know; the journal's events are finer.
 v1::EventType TypeOf(journal::JournalEvent::Type type) {
@@ -31,8 +31,8 @@ v1::Event MakeEvent(v1::EventType type, absl::string_view worker, absl::string_v
                     const Clock& clock) {
   const int64_t now_ns = clock.WallNanos();
   v1::Event event;
-  event.mutable_time()->set_seconds(now_ns / kNanosPerSecond);
-  event.mutable_time()->set_nanos(static_cast<int32_t>(now_ns % kNanosPerSecond));
+  event.mutable_time()->set_seconds(now_ns / kEventNanosPerSecond);
+  event.mutable_time()->set_nanos(static_cast<int32_t>(now_ns % kEventNanosPerSecond));
   event.set_type(type);
   event.set_subject(std::string(worker));
   event.set_reason(std::string(reason));

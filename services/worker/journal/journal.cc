@@ -19,7 +19,7 @@ namespace {
 
 // Retention deletes whole segments: with fewer than this many it could keep nothing worth keeping.
 constexpr uint64_t kSegmentsMin = 4;
-constexpr size_t kSeekWindowBytes = 16 << 10;
+constexpr size_t kTimeSeekWindowBytes = 16 << 10;
 
 absl::Status Check(const Options& options, const Dependencies& dependencies) {
   if (options.dir.empty()) return absl::InvalidArgumentError("the journal needs a folder");
@@ -129,7 +129,7 @@ absl::StatusOr<uint64_t> Journal::OffsetAtTime(int64_t time_ns) const {
   auto file = dependencies_.fs->OpenForRead(segments_->PathOf(segment));
   if (absl::IsNotFound(file.status())) return segments_->first_offset();  // deleted just now
   if (!file.ok()) return file.status();
-  FileWindow window(file->get(), kSeekWindowBytes);
+  FileWindow window(file->get(), kTimeSeekWindowBytes);
   uint64_t offset = segment.base_offset();
   for (uint64_t position = 0; position + kHeaderBytes <= extent.bytes;) {
     ASSIGN_OR_RETURN(const absl::string_view bytes, window.At(position, kHeaderBytes));

@@ -22,7 +22,7 @@ using ::testing::Not;
 using ::testing::Pair;
 using ::testing::SizeIs;
 
-const absl::Status kBroken = absl::UnavailableError("Socket closed");
+const absl::Status kConnectionLost = absl::UnavailableError("Socket closed");
 
 class TailTest : public CliTest {
  protected:
@@ -73,7 +73,7 @@ TEST_F(TailTest, ABrokenStreamGoesOnWithoutLossOrDuplicates) {
   coordinator_.payloads.Append("default/0", 50);
   coordinator_.payloads.Append("default/1", 30);
   for (const size_t messages : {1, 5, 2, 11}) {
-    coordinator_.payloads.EndNextAfter(messages, kBroken);
+    coordinator_.payloads.EndNextAfter(messages, kConnectionLost);
   }
   const CliResult result = Tail({"--from", "earliest", "--count", "80"});
   EXPECT_EQ(result.exit_code, 0) << result.err;
@@ -88,7 +88,7 @@ TEST_F(TailTest, ABrokenStreamGoesOnWithoutLossOrDuplicates) {
 TEST_F(TailTest, AStreamThatBeginsBeforeTheCursorPrintsNothingTwice) {
   coordinator_.payloads.BeginAtBatches();
   coordinator_.payloads.Append("default/0", 6);
-  coordinator_.payloads.EndNextAfter(3, kBroken);  // two batches and the progress
+  coordinator_.payloads.EndNextAfter(3, kConnectionLost);  // two batches and the progress
   std::thread producer([&] {
     EXPECT_TRUE(Eventually([&] { return coordinator_.payloads.requests().size() == 2; }));
     coordinator_.payloads.Append("default/0", 6);
@@ -120,7 +120,7 @@ TEST_F(TailTest, ARestartedCoordinatorIsFoundAgainAndToldOnce) {
 
 TEST_F(TailTest, WithoutFollowABrokenStreamIsAnError) {
   coordinator_.payloads.Append("default/0", 50);
-  coordinator_.payloads.EndNextAfter(2, rpc::WithReason(kBroken, "WORKER_UNAVAILABLE"));
+  coordinator_.payloads.EndNextAfter(2, rpc::WithReason(kConnectionLost, "WORKER_UNAVAILABLE"));
   const CliResult result = Tail({"--no-follow"});
   EXPECT_EQ(result.exit_code, 64 + 14);
   EXPECT_EQ(SplitLines(result.out), All("default/0", 8)) << "what came stays printed";
@@ -140,7 +140,7 @@ TEST_F(TailTest, AServerThatIsStoppedEndsAFollowingTailWithThree) {
 TEST_F(TailTest, AGapIsToldOnStderrAndOnlyOnce) {
   coordinator_.payloads.Append("default/0", 10);
   coordinator_.payloads.Forget("default/0", 7);
-  coordinator_.payloads.EndNextAfter(1, kBroken);
+  coordinator_.payloads.EndNextAfter(1, kConnectionLost);
   const CliResult result = Tail({"--from", "earliest", "--count", "3"});
   EXPECT_EQ(result.exit_code, 0);
   EXPECT_EQ(SplitLines(result.out), All("default/0", 10, 7));

@@ -13,7 +13,7 @@ using testing::AllOf;
 using testing::ElementsAre;
 using testing::HasSubstr;
 
-std::vector<std::string> Names(const v1::ListServersResponse& page) {
+std::vector<std::string> ServerNames(const v1::ListServersResponse& page) {
   std::vector<std::string> names;
   for (const auto& server : page.servers()) names.push_back(server.name());
   return names;
@@ -49,7 +49,7 @@ TEST_F(CoordinatorTest, AServerIsStartedShownListedAndStopped) {
 
   auto list = Call(&Servers::ListServers, v1::ListServersRequest());
   ASSERT_TRUE(list.ok()) << list.status();
-  EXPECT_THAT(Names(*list), ElementsAre("web"));
+  EXPECT_THAT(ServerNames(*list), ElementsAre("web"));
 
   auto stopped = Stop("web");
   ASSERT_TRUE(stopped.ok()) << stopped.status();
@@ -90,11 +90,11 @@ TEST_F(CoordinatorTest, ServersAreListedInPages) {
   request.set_page_size(2);
   auto page = Call(&Servers::ListServers, request);
   ASSERT_TRUE(page.ok()) << page.status();
-  EXPECT_THAT(Names(*page), ElementsAre("a", "b"));
+  EXPECT_THAT(ServerNames(*page), ElementsAre("a", "b"));
   request.set_page_token(page->next_page_token());
   page = Call(&Servers::ListServers, request);
   ASSERT_TRUE(page.ok()) << page.status();
-  EXPECT_THAT(Names(*page), ElementsAre("c"));
+  EXPECT_THAT(ServerNames(*page), ElementsAre("c"));
   EXPECT_EQ(page->next_page_token(), "");
   request.set_page_token("no token");
   EXPECT_TRUE(absl::IsInvalidArgument(Call(&Servers::ListServers, request).status()));

@@ -9,21 +9,21 @@
 namespace center::worker {
 namespace {
 
-using Clock = std::chrono::steady_clock;
+using SteadyClock = std::chrono::steady_clock;
 
 constexpr int kLongMs = 60'000;
 constexpr int kShortMs = 30;
 
 bool SleepsToTheEnd(TailSignal& signal) {
-  const auto start = Clock::now();
+  const auto start = SteadyClock::now();
   signal.Sleep(kShortMs);
-  return Clock::now() - start >= std::chrono::milliseconds(kShortMs);
+  return SteadyClock::now() - start >= std::chrono::milliseconds(kShortMs);
 }
 
 bool WakesEarly(TailSignal& signal) {
-  const auto start = Clock::now();
+  const auto start = SteadyClock::now();
   signal.Sleep(kLongMs);
-  return Clock::now() - start < std::chrono::milliseconds(kLongMs / 2);
+  return SteadyClock::now() - start < std::chrono::milliseconds(kLongMs / 2);
 }
 
 TEST(TailSignalTest, NothingPublishedIsSleptThrough) {
