@@ -10,8 +10,8 @@
 
 namespace {
 
-using center::ingest::Framer;
 using center::Framing;
+using center::ingest::Framer;
 using center::ingest::ScanResult;
 
 constexpr uint32_t kMaxPayloadBytes = 300;

@@ -38,7 +38,7 @@ std::string FileText(const fs::path& path) {
 // on that line.
 std::string DefinedBy(const std::string& line) {
   static const std::regex not_ours(
-      R"(^(using|template|namespace|static_assert|extern|friend|return|case|public|private|protected)\b.*)"
+      R"(^(using|template|namespace|static_assert|extern|friend|return|case)\b.*)"
       R"(|^(struct|class|union|enum)\b[^{]*;$|^(TEST|TYPED_TEST|INSTANTIATE)\w*\(.*)");
   static const std::regex type(
       R"(^(?:struct|class|union|enum(?: class)?) (\w+)(?:[^;]*| .*\{.*)$)");

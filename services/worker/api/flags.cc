@@ -53,8 +53,7 @@ void AddBytes(CLI::App& app, const std::string& name, uint64_t* value, const std
 void AddIngestFlags(CLI::App& app, Flags* flags) {
   ingest::IngestOptions& ingest = flags->ingest;
   AddParsed<Framing>(
-      app, "--framing", &ingest.framing,
-      [](const std::string& text) { return ParseFraming(text); },
+      app, "--framing", &ingest.framing, [](const std::string& text) { return ParseFraming(text); },
       "How a stream is cut into payloads: line, length, octet or chunk", "line");
   AddBytes(app, "--max-payload-bytes", &ingest.max_payload_bytes,
            "A longer payload closes its connection");
