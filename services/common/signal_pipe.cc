@@ -6,6 +6,7 @@
 #include <atomic>
 #include <cerrno>
 #include <csignal>
+#include <cstdint>
 #include <type_traits>
 #include <utility>
 
@@ -14,59 +15,85 @@
 namespace center {
 namespace {
 
-// Where the handler writes; -1: nowhere.
-std::atomic<int> handler_fd{-1};
+// What the handler knows of a pipe.
+struct Entry {
+  std::atomic<int> fd{-1};           // the write end; -1: the place is free
+  std::atomic<uint64_t> signals{0};  // a bit for each that is wanted
+};
+Entry entries[SignalPipe::kPipesMax];
+
+uint64_t Bit(int signal) { return uint64_t{1} << (signal - 1); }
 
 static_assert(std::is_trivially_copyable_v<SignalPipe::Arrival>);
 
 void OnSignal(int signal, siginfo_t* info, void* /*context*/) {
   const int saved_errno = errno;
   const SignalPipe::Arrival arrival{.signal = signal, .sender = SenderOf(*info)};
-  // Shorter than PIPE_BUF: all of it or nothing. A full pipe has thousands of signals unread, and
-  // one more would say nothing new.
-  [[maybe_unused]] const ssize_t written =
-      ::write(handler_fd.load(std::memory_order_relaxed), &arrival, sizeof arrival);
+  for (const Entry& entry : entries) {
+    if ((entry.signals.load(std::memory_order_acquire) & Bit(signal)) == 0) continue;
+    // Shorter than PIPE_BUF: all of it or nothing. A full pipe has thousands of signals unread, and
+    // one more would say nothing new.
+    [[maybe_unused]] const ssize_t written =
+        ::write(entry.fd.load(std::memory_order_relaxed), &arrival, sizeof arrival);
+  }
   errno = saved_errno;
 }
 
-void SetDefault(int signal) {
-  struct sigaction action{};
-  action.sa_handler = SIG_DFL;
-  ::sigaction(signal, &action, nullptr);
+bool IsWanted(int signal) {
+  for (const Entry& entry : entries) {
+    if ((entry.signals.load() & Bit(signal)) != 0) return true;
+  }
+  return false;
+}
+
+// A place in the table for a pipe; -1 when there is none.
+int TakePlace(int fd) {
+  for (int i = 0; i < SignalPipe::kPipesMax; ++i) {
+    int free = -1;
+    if (entries[i].fd.compare_exchange_strong(free, fd)) return i;
+  }
+  return -1;
 }
 
 }  // namespace
 
-SignalPipe::SignalPipe(ScopedFd read_end, ScopedFd write_end)
-    : read_end_(std::move(read_end)), write_end_(std::move(write_end)) {}
+SignalPipe::SignalPipe(int place, ScopedFd read_end, ScopedFd write_end)
+    : place_(place), read_end_(std::move(read_end)), write_end_(std::move(write_end)) {}
 
 absl::StatusOr<std::unique_ptr<SignalPipe>> SignalPipe::Open(const std::vector<int>& signals) {
   int fds[2];
   if (::pipe2(fds, O_CLOEXEC | O_NONBLOCK) != 0) return ErrnoStatus(errno, "pipe2");
   ScopedFd read_end(fds[0]);
   ScopedFd write_end(fds[1]);
-  int none = -1;
-  if (!handler_fd.compare_exchange_strong(none, write_end.get())) {
-    return absl::FailedPreconditionError("this process handles its signals elsewhere already");
-  }
+  const int place = TakePlace(write_end.get());
+  if (place < 0) return absl::ResourceExhaustedError("too many wait for signals in this process");
   // Not make_unique: the constructor is private. From here on the destructor undoes everything.
-  std::unique_ptr<SignalPipe> pipe(new SignalPipe(std::move(read_end), std::move(write_end)));
+  std::unique_ptr<SignalPipe> pipe(
+      new SignalPipe(place, std::move(read_end), std::move(write_end)));
   for (const int signal : signals) {
     struct sigaction action{};
     action.sa_sigaction = OnSignal;
     action.sa_flags = SA_SIGINFO | SA_RESTART;
     ::sigfillset(&action.sa_mask);
+    entries[place].signals.fetch_or(Bit(signal));
     if (::sigaction(signal, &action, nullptr) != 0) {
-      return ErrnoStatus(errno, absl::StrCat("handle signal ", signal));
+      const int error = errno;
+      entries[place].signals.fetch_and(~Bit(signal));
+      return ErrnoStatus(error, absl::StrCat("handle signal ", signal));
     }
-    pipe->signals_.push_back(signal);
   }
   return pipe;
 }
 
 SignalPipe::~SignalPipe() {
-  for (const int signal : signals_) SetDefault(signal);
-  handler_fd.store(-1);
+  const uint64_t mine = entries[place_].signals.exchange(0);
+  for (int signal = 1; signal < NSIG && signal <= 64; ++signal) {
+    if ((mine & Bit(signal)) == 0 || IsWanted(signal)) continue;
+    struct sigaction action{};
+    action.sa_handler = SIG_DFL;
+    ::sigaction(signal, &action, nullptr);
+  }
+  entries[place_].fd.store(-1);
 }
 
 absl::optional<SignalPipe::Arrival> SignalPipe::Read() {

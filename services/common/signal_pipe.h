@@ -13,16 +13,20 @@
 
 namespace center {
 
-// One at a time in a process. Destroyed: the signals have their default action again.
+// Each that asks for a signal gets it. Destroyed: a signal that no other asks for has its default
+// action again. Made and destroyed by one thread at a time, and destroyed when none of its signals
+// can arrive any more, or the process ends.
 class SignalPipe {
  public:
+  static constexpr int kPipesMax = 16;  // in a process
+
   struct Arrival {
     int signal = 0;
     SignalSender sender;
   };
 
   // Handles these signals from now on. InvalidArgument for one that cannot be handled,
-  // FailedPrecondition when there is a SignalPipe already.
+  // ResourceExhausted when there are kPipesMax.
   static absl::StatusOr<std::unique_ptr<SignalPipe>> Open(const std::vector<int>& signals);
   ~SignalPipe();
   SignalPipe(const SignalPipe&) = delete;
@@ -34,11 +38,11 @@ class SignalPipe {
   absl::optional<Arrival> Read();
 
  private:
-  SignalPipe(ScopedFd read_end, ScopedFd write_end);
+  SignalPipe(int place, ScopedFd read_end, ScopedFd write_end);
 
+  const int place_;  // in the handler's table
   const ScopedFd read_end_;
   const ScopedFd write_end_;
-  std::vector<int> signals_;
 };
 
 }  // namespace center

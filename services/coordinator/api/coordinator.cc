@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "services/common/fd.h"
 #include "services/common/log.h"
 #include "services/common/rpc/server.h"
 #include "services/common/status_macros.h"
@@ -29,6 +30,7 @@
 #include "services/coordinator/relay/payload_relay.h"
 #include "services/coordinator/supervision/event_loop.h"
 #include "services/coordinator/supervision/exit_reason.h"
+#include "services/coordinator/supervision/oom.h"
 #include "services/coordinator/supervision/slot.h"
 
 namespace center::coordinator {
@@ -77,6 +79,12 @@ struct Coordinator::Parts {
         store(std::move(opened)),
         launcher(loop.context()),
         events(*store, RealClock()),
+        oom([](const std::string& path) { return ReadSmallFile(path); }, RealClock()),
+        oom_timer(loop,
+                  [this] {
+                    oom.Sample();
+                    return RealClock().Steady() + supervision::OomWatch::kSampleInterval;
+                  }),
         listener(post),
         reaper(post),
         timer(loop, [this] { return fleet.OnTimer(); }),
@@ -119,6 +127,7 @@ struct Coordinator::Parts {
                    std::function<void()> ended) {
               return reaper.End(process, grace, std::move(ended));
             },
+        .judge_oom = [this] { return oom.Judge(); },
     };
   }
 
@@ -136,6 +145,8 @@ struct Coordinator::Parts {
   supervision::PosixLauncher launcher;
   relay::WorkerDirectory directory;
   EventLog events;
+  supervision::OomWatch oom;
+  supervision::DeadlineTimer oom_timer;
   Listener listener;
   OrphanReaper reaper;
   supervision::DeadlineTimer timer;
@@ -163,6 +174,7 @@ absl::Status Coordinator::Parts::Serve() {
   for (const NetAddress& address : options.listen) {
     if (address.is_unix) RETURN_IF_ERROR(PrepareSocketFolder(address));
   }
+  oom_timer.ArmBy(RealClock().Steady());
   self.set_pid(::getpid());
   self.set_version(CENTER_VERSION);
   *self.mutable_start_time() = FromTime(RealClock().Wall());

@@ -221,6 +221,9 @@ absl::Status Fleet::Supervise(Entry& entry) {
                          .listener_fd = launched.listener.get(),
                          .scoreboard_fd = launched.scoreboard.get()});
   };
+  plan.examine = [this, name](uint32_t slot, const supervision::ProcessExit& exit) {
+    return Examine(servers_.at(name), slot, exit);
+  };
   entry.seats.clear();
   entry.detail.clear();
   entry.run = Run::kSupervised;

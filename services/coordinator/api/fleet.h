@@ -30,6 +30,7 @@
 #include "center/v1/worker.pb.h"
 #include "services/common/clock.h"
 #include "services/common/fd.h"
+#include "services/common/flight_recorder.h"
 #include "services/coordinator/api/event_log.h"
 #include "services/coordinator/api/launch.h"
 #include "services/coordinator/api/request_log.h"
@@ -74,6 +75,12 @@ class Fleet final : public supervision::Observer {
     std::function<bool(const state::ProcessRecord&, absl::Duration grace,
                        std::function<void()> ended)>
         end_process;
+    // About a process that has just been found killed by SIGKILL. Empty: nobody can tell.
+    std::function<supervision::OomVerdict()> judge_oom = nullptr;
+    // What a chunk of a job and an input of it are called: "job j7 countdown, input 4711". Empty:
+    // by their numbers.
+    std::function<std::string(const std::string& worker, uint64_t chunk, uint64_t input)>
+        describe_running = nullptr;
   };
 
   Fleet(Dependencies dependencies, LaunchContext launch);
@@ -159,6 +166,11 @@ class Fleet final : public supervision::Observer {
   void StopChecked(const v1::StopServerRequest& request, ServerAnswer answer);
   void BeginStop(Entry& entry, bool now);
   void FinishStop(Entry& entry);
+
+  // fleet_deaths.cc
+  supervision::Evidence Examine(const Entry& entry, uint32_t slot,
+                                const supervision::ProcessExit& exit) const;
+  std::vector<std::string> Running(const std::string& worker, const FlightRecorder& recorder) const;
 
   // fleet_reconcile.cc
   absl::Status ReapOrphans();

@@ -39,13 +39,34 @@ v1::WorkerState ToProto(SlotState state) {
   return v1::WORKER_STATE_UNSPECIFIED;
 }
 
-// What a process writes need not be UTF-8 or printable: other bytes are escaped, line feeds stay.
-std::string Utf8Lines(const std::string& text) {
-  std::vector<std::string> lines;
-  for (absl::string_view line : absl::StrSplit(text, '\n')) {
-    lines.push_back(Printable(line, text.size()));
+v1::DeathCause ToProto(supervision::DeathCause cause) {
+  switch (cause) {
+    case supervision::DeathCause::kRequested:
+      return v1::DEATH_CAUSE_REQUESTED;
+    case supervision::DeathCause::kCleanExit:
+      return v1::DEATH_CAUSE_CLEAN_EXIT;
+    case supervision::DeathCause::kErrorExit:
+      return v1::DEATH_CAUSE_ERROR_EXIT;
+    case supervision::DeathCause::kCrash:
+      return v1::DEATH_CAUSE_CRASH;
+    case supervision::DeathCause::kKilled:
+      return v1::DEATH_CAUSE_KILLED;
+    case supervision::DeathCause::kOutOfMemory:
+      return v1::DEATH_CAUSE_OUT_OF_MEMORY;
+    case supervision::DeathCause::kHung:
+      return v1::DEATH_CAUSE_HUNG;
+    case supervision::DeathCause::kStartTimeout:
+      return v1::DEATH_CAUSE_START_TIMEOUT;
+    case supervision::DeathCause::kDrainTimeout:
+      return v1::DEATH_CAUSE_DRAIN_TIMEOUT;
+    case supervision::DeathCause::kTaskTimeout:
+      return v1::DEATH_CAUSE_TASK_TIMEOUT;
+    case supervision::DeathCause::kLaunchFailed:
+      return v1::DEATH_CAUSE_LAUNCH_FAILED;
+    case supervision::DeathCause::kUnknown:
+      return v1::DEATH_CAUSE_UNKNOWN;
   }
-  return ValidUtf8(absl::StrJoin(lines, "\n"));
+  return v1::DEATH_CAUSE_UNSPECIFIED;
 }
 
 v1::WorkerExit ToProto(const supervision::ExitRecord& record) {
@@ -58,6 +79,10 @@ v1::WorkerExit ToProto(const supervision::ExitRecord& record) {
   exit.set_reason(ValidUtf8(Printable(record.reason, 1024)));
   exit.set_stderr_tail(Utf8Lines(record.exit.stderr_tail));
   exit.set_requested(record.requested);
+  exit.set_cause(ToProto(record.cause));
+  exit.set_stack(Utf8Lines(record.stack));
+  for (const std::string& running : record.running) exit.add_running(ValidUtf8(running));
+  exit.set_ended_by(ValidUtf8(record.ended_by));
   return exit;
 }
 

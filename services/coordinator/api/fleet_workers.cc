@@ -9,6 +9,7 @@
 #include "services/coordinator/api/fleet.h"
 #include "services/coordinator/api/process_identity.h"
 #include "services/coordinator/api/spec.h"
+#include "services/coordinator/api/utf8.h"
 
 namespace center::coordinator {
 namespace {
@@ -35,10 +36,8 @@ v1::EventType ToProto(supervision::EventType type) {
   return v1::EVENT_TYPE_UNSPECIFIED;
 }
 
-// What a worker's stderr says, on one line.
-std::string OneLine(const std::string& text) {
-  return Printable(text, 2 * supervision::kEventStderrBytesMax);
-}
+// The longest reason of an event; the details may have lines, and stacks among them.
+constexpr size_t kReasonBytesMax = 4096;
 
 }  // namespace
 
@@ -171,8 +170,10 @@ void Fleet::OnEvent(const supervision::SupervisionEvent& event) {
   v1::Event stored;
   stored.set_type(ToProto(event.type));
   stored.set_subject(event.subject);
-  stored.set_reason(OneLine(event.reason));
-  for (const auto& [key, value] : event.details) (*stored.mutable_details())[key] = OneLine(value);
+  stored.set_reason(Printable(event.reason, kReasonBytesMax));
+  for (const auto& [key, value] : event.details) {
+    (*stored.mutable_details())[key] = Utf8Lines(value);
+  }
   deps_.events->Append(std::move(stored));
 }
 

@@ -1,8 +1,12 @@
 #include "services/coordinator/api/utf8.h"
 
 #include <algorithm>
+#include <vector>
 
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "services/common/log.h"
 #include "simdjson.h"
 
 namespace center::coordinator {
@@ -35,6 +39,14 @@ std::string ValidUtf8(absl::string_view text) {
     }
   }
   return valid;
+}
+
+std::string Utf8Lines(absl::string_view text) {
+  std::vector<std::string> lines;
+  for (absl::string_view line : absl::StrSplit(text, '\n')) {
+    lines.push_back(Printable(line, text.size()));
+  }
+  return ValidUtf8(absl::StrJoin(lines, "\n"));
 }
 
 }  // namespace center::coordinator

@@ -11,4 +11,7 @@ namespace center::coordinator {
 // `text` with every byte that belongs to no UTF-8 character as a C escape ("\xff").
 std::string ValidUtf8(absl::string_view text);
 
+// The same for text of several lines: what is not printable is escaped, line feeds stay.
+std::string Utf8Lines(absl::string_view text);
+
 }  // namespace center::coordinator

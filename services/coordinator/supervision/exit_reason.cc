@@ -6,6 +6,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 
 namespace center::supervision {
 
@@ -36,25 +37,159 @@ std::string DescribeKill(const Slot& slot) {
   return "no reason";
 }
 
-std::string DescribeExit(const ProcessExit& exit, const Slot& slot) {
-  if (exit.signal == SIGKILL && slot.kill_cause() != KillCause::kNone) {
-    return absl::StrCat("killed by Center: ", DescribeKill(slot));
+namespace {
+
+// A signal for which the process itself is to blame, unless somebody has sent it.
+bool IsFault(int signal) {
+  return signal == SIGSEGV || signal == SIGBUS || signal == SIGILL || signal == SIGFPE ||
+         signal == SIGABRT || signal == SIGTRAP || signal == SIGSYS;
+}
+
+DeathCause CauseOf(KillCause cause) {
+  switch (cause) {
+    case KillCause::kHung:
+      return DeathCause::kHung;
+    case KillCause::kStartTimeout:
+      return DeathCause::kStartTimeout;
+    case KillCause::kDrainTimeout:
+    case KillCause::kStopNow:
+      return DeathCause::kDrainTimeout;
+    case KillCause::kNone:
+      break;
   }
-  if (exit.signal == SIGKILL) {
-    return "killed by SIGKILL, not by Center: out-of-memory killer or another user";
+  return DeathCause::kUnknown;
+}
+
+Death DescribeSigkill(const Slot& slot, const OomVerdict& oom) {
+  if (slot.kill_cause() != KillCause::kNone) {
+    return {CauseOf(slot.kill_cause()), absl::StrCat("killed by Center: ", DescribeKill(slot)),
+            "Center"};
   }
-  if (exit.signal != 0) {
-    const std::string core = exit.core_dumped ? " (core dumped)" : "";
-    if (exit.signal != SIGTERM) return absl::StrCat("killed by ", SignalName(exit.signal), core);
-    // A process that has no handler yet dies of the SIGTERM that asks it to finish.
-    return slot.stop_requested() ? "stopped on request, by SIGTERM before it was up"
-                                 : "killed by SIGTERM, not by Center";
+  switch (oom.kind) {
+    case OomVerdict::Kind::kKilled:
+      return {DeathCause::kOutOfMemory,
+              absl::StrCat("killed by the kernel's out-of-memory killer (SIGKILL): ", oom.detail),
+              "the kernel's out-of-memory killer"};
+    case OomVerdict::Kind::kNotKilled:
+      return {DeathCause::kKilled,
+              absl::StrCat("killed by SIGKILL, by another user or program: neither by Center nor "
+                           "by the out-of-memory killer (",
+                           oom.detail, ")"),
+              ""};
+    case OomVerdict::Kind::kNotAsked:
+    case OomVerdict::Kind::kCannotTell:
+      break;
   }
-  if (exit.exit_code != 0) {
-    return absl::StrCat("exited with code ", exit.exit_code,
-                        slot.stop_requested() ? " while it was being stopped" : "");
+  const std::string doubt =
+      oom.detail.empty() ? "" : absl::StrCat(" (cannot tell: ", oom.detail, ")");
+  return {
+      DeathCause::kKilled,
+      absl::StrCat("killed by SIGKILL, not by Center: out-of-memory killer or another user", doubt),
+      ""};
+}
+
+Death DescribeSignal(const ProcessExit& exit, const Slot& slot, const Evidence& evidence) {
+  if (exit.signal == SIGKILL) return DescribeSigkill(slot, evidence.oom);
+  // A process that has no handler yet dies of the SIGTERM that asks it to finish.
+  if (exit.signal == SIGTERM && slot.stop_requested()) {
+    return {DeathCause::kRequested, "stopped on request, by SIGTERM before it was up", "Center"};
   }
-  return slot.stop_requested() ? "stopped on request" : "exited with code 0 without being asked to";
+  Death death;
+  death.ended_by = DescribeSender(evidence.sender);
+  const bool sent = !death.ended_by.empty();
+  death.cause = IsFault(exit.signal) && !sent ? DeathCause::kCrash : DeathCause::kKilled;
+  const bool by_another = death.cause == DeathCause::kKilled && !sent;
+  death.reason = absl::StrCat(
+      "killed by ", SignalName(exit.signal), exit.core_dumped ? " (core dumped)" : "",
+      sent ? absl::StrCat(", sent by ", death.ended_by) : "", by_another ? ", not by Center" : "");
+  return death;
+}
+
+Death DescribeCode(const ProcessExit& exit, const Slot& slot, const Evidence& evidence) {
+  const std::string sender = DescribeSender(evidence.sender);
+  if (slot.stop_requested()) {
+    if (exit.exit_code == 0) return {DeathCause::kRequested, "stopped on request", "Center"};
+    return {DeathCause::kErrorExit,
+            absl::StrCat("exited with code ", exit.exit_code, " while it was being stopped"), ""};
+  }
+  std::string reason = absl::StrCat("exited with code ", exit.exit_code);
+  if (!sender.empty()) {
+    absl::StrAppend(&reason, ", asked to by ", sender);
+  } else if (exit.exit_code == 0) {
+    absl::StrAppend(&reason, " without being asked to");
+  }
+  if (evidence.recorded && evidence.end == FlightRecorder::End::kNone) {
+    absl::StrAppend(&reason, ", by a call of exit() that is not the worker's own");
+  }
+  return {exit.exit_code == 0 ? DeathCause::kCleanExit : DeathCause::kErrorExit, reason, sender};
+}
+
+// The exit of a process that was not our child, as far as it has told itself.
+bool CompleteExit(const Evidence& evidence, ProcessExit* exit) {
+  if (!evidence.recorded || evidence.end == FlightRecorder::End::kNone) return false;
+  if (evidence.end == FlightRecorder::End::kExit) {
+    exit->exit_code = evidence.end_value;
+  } else {
+    exit->signal = evidence.end_value;
+  }
+  return true;
+}
+
+Death DescribeUnseen(const Slot& slot, const Evidence& evidence) {
+  if (slot.kill_cause() != KillCause::kNone) return DescribeSigkill(slot, evidence.oom);
+  if (evidence.oom.kind == OomVerdict::Kind::kKilled) return DescribeSigkill(slot, evidence.oom);
+  return {DeathCause::kUnknown,
+          evidence.recorded ? "gone without a word, so by SIGKILL; nobody could see who sent it"
+                            : "gone; nobody could see how",
+          ""};
+}
+
+}  // namespace
+
+absl::string_view DeathCauseName(DeathCause cause) {
+  switch (cause) {
+    case DeathCause::kRequested:
+      return "requested";
+    case DeathCause::kCleanExit:
+      return "clean-exit";
+    case DeathCause::kErrorExit:
+      return "error-exit";
+    case DeathCause::kCrash:
+      return "crash";
+    case DeathCause::kKilled:
+      return "killed";
+    case DeathCause::kOutOfMemory:
+      return "out-of-memory";
+    case DeathCause::kHung:
+      return "hung";
+    case DeathCause::kStartTimeout:
+      return "start-timeout";
+    case DeathCause::kDrainTimeout:
+      return "drain-timeout";
+    case DeathCause::kTaskTimeout:
+      return "task-timeout";
+    case DeathCause::kLaunchFailed:
+      return "launch-failed";
+    case DeathCause::kUnknown:
+      break;
+  }
+  return "unknown";
+}
+
+Death DescribeDeath(const ProcessExit& exit, const Slot& slot, const Evidence& evidence) {
+  ProcessExit complete = exit;
+  Death death;
+  if (!exit.known && !CompleteExit(evidence, &complete)) {
+    death = DescribeUnseen(slot, evidence);
+  } else if (complete.signal != 0) {
+    death = DescribeSignal(complete, slot, evidence);
+  } else {
+    death = DescribeCode(complete, slot, evidence);
+  }
+  if (!evidence.running.empty()) {
+    absl::StrAppend(&death.reason, ", while running ", absl::StrJoin(evidence.running, "; "));
+  }
+  return death;
 }
 
 }  // namespace center::supervision

@@ -1,23 +1,53 @@
-// Why a process ended, in words.
+// Why a process ended: the cause, and in words.
 #pragma once
 
 #include <string>
 
+#include "absl/strings/string_view.h"
 #include "services/common/clock.h"
+#include "services/coordinator/supervision/evidence.h"
 #include "services/coordinator/supervision/process_launcher.h"
 #include "services/coordinator/supervision/slot.h"
 
 namespace center::supervision {
 
-// One line for people, e.g.
-//   exited with code 3
-//   exited with code 0 without being asked to
-//   killed by SIGSEGV (core dumped)
-//   killed by SIGKILL, not by Center: out-of-memory killer or another user
-//   killed by Center: no heartbeat for 5.0 s
-//   stopped on request
-// `slot` is the slot before it is told of the death.
-std::string DescribeExit(const ProcessExit& exit, const Slot& slot);
+// As DeathCause of the API.
+enum class DeathCause {
+  kRequested,    // asked to end, and did
+  kCleanExit,    // exited with code 0 without being asked by Center
+  kErrorExit,    // exited with another code
+  kCrash,        // a signal that it raised itself, or that the kernel sent for a fault
+  kKilled,       // a signal that somebody else has sent
+  kOutOfMemory,  // the kernel's out-of-memory killer
+  kHung,         // by Center, as are the next three
+  kStartTimeout,
+  kDrainTimeout,
+  kTaskTimeout,
+  kLaunchFailed,
+  kUnknown,  // it is gone, and nobody could see how
+};
+
+// "out-of-memory", …: in event details.
+absl::string_view DeathCauseName(DeathCause cause);
+
+struct Death {
+  DeathCause cause = DeathCause::kUnknown;
+  // One line for people, complete, e.g.
+  //   exited with code 3
+  //   exited with code 0 without being asked to
+  //   killed by SIGSEGV (core dumped), while running job j7 countdown, input 4711
+  //   killed by SIGABRT, sent by process 4711 (bash), uid 0
+  //   killed by the kernel's out-of-memory killer: cgroup /a counts 1 more kill
+  //   killed by Center: no heartbeat for 5.0 s
+  //   stopped on request
+  std::string reason;
+  // "process 4711 (bash), uid 0", "Center", or empty where the kernel does not tell.
+  std::string ended_by;
+};
+
+// `slot` is the slot before it is told of the death. Where the exit is not known, the process's own
+// account stands for it.
+Death DescribeDeath(const ProcessExit& exit, const Slot& slot, const Evidence& evidence);
 
 // The part after "killed by Center: ". REQUIRES: slot.kill_cause() is not kNone.
 std::string DescribeKill(const Slot& slot);

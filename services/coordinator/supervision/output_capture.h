@@ -14,7 +14,8 @@ namespace center::supervision {
 
 inline constexpr size_t kOutputLineBytesMax = 4096;
 inline constexpr uint32_t kOutputLinesPerSecondMax = 200;
-inline constexpr size_t kStderrTailBytesMax = 8192;
+// What is kept of stderr: the stack of a fatal signal and what came before it.
+inline constexpr size_t kStderrTailBytesMax = 40 * 1024;
 
 // One per process; one thread. A line longer than kOutputLineBytesMax comes out in pieces of that
 // length. Of more than kOutputLinesPerSecondMax lines within a second (of both streams together)

@@ -27,10 +27,11 @@ struct LaunchSpec {
 
 struct ProcessExit {
   int64_t pid = 0;
+  bool known = true;  // false: it was not our child, and how it ended cannot be seen
   int exit_code = 0;  // meaningful when signal is 0
   int signal = 0;     // that killed it; 0: it exited
   bool core_dumped = false;
-  std::string stderr_tail;  // the end of its stderr, at most 8 KiB, as valid UTF-8
+  std::string stderr_tail;  // the end of its stderr (kStderrTailBytesMax), as valid UTF-8
   absl::Time time;          // of its death
 };
 

@@ -25,6 +25,8 @@
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "services/common/clock.h"
+#include "services/coordinator/supervision/evidence.h"
+#include "services/coordinator/supervision/exit_reason.h"
 #include "services/coordinator/supervision/process_launcher.h"
 #include "services/coordinator/supervision/slot.h"
 
@@ -32,7 +34,8 @@ namespace center::supervision {
 
 inline constexpr uint32_t kSlotsPerServerMax = 256;
 inline constexpr absl::Duration kDrainTimeoutMax = absl::Hours(24);
-// Of a worker's stderr, what goes into the event of its death.
+// Of a worker's stderr, what is kept in an ExitRecord, and what goes into the event of its death.
+inline constexpr size_t kExitStderrBytesMax = 8192;
 inline constexpr size_t kEventStderrBytesMax = 2048;
 
 struct ServerPlan {
@@ -42,11 +45,18 @@ struct ServerPlan {
   // What to run for a slot. The token is to reach the process as CENTER_WORKER_TOKEN; it is new for
   // every process. Called for every launch, for as long as the server runs.
   std::function<LaunchSpec(uint32_t slot, const std::string& token)> launch;
+  // What there is to know about a process of a slot that has just died. Empty: nothing.
+  std::function<Evidence(uint32_t slot, const ProcessExit& exit)> examine;
 };
 
 struct ExitRecord {
-  ProcessExit exit;
-  std::string reason;      // for people, one line: "exited with code 3"
+  ProcessExit exit;  // with what of stderr is no stack
+  DeathCause cause = DeathCause::kUnknown;
+  std::string reason;                // for people, one line: "exited with code 3"
+  std::string ended_by;              // see Death
+  std::vector<std::string> running;  // see Evidence
+  // Of the fatal signal, or of a hang: all threads.
+  std::string stack;
   bool requested = false;  // it was asked to stop
 };
 
@@ -150,7 +160,9 @@ class Supervisor {
   absl::Status Launch(Process& process);
   void LaunchOrDie(Process& process);
   void OnExit(absl::string_view server, uint32_t slot, uint64_t launch_id, ProcessExit exit);
-  void RecordDeath(Process& process, ProcessExit exit, const std::string& reason);
+  // What is known of an exit. The slot has not been told of it yet.
+  static ExitRecord Examine(const Process& process, ProcessExit exit);
+  void RecordDeath(Process& process, ExitRecord record);
   // Runs the timers of one slot that are due.
   void Advance(Process& process);
   void Apply(Process& process, SlotAction action);

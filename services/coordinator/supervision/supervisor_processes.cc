@@ -11,6 +11,8 @@
 #include "services/common/fd.h"
 #include "services/common/log.h"
 #include "services/common/status_macros.h"
+#include "services/coordinator/supervision/crash_text.h"
+#include "services/coordinator/supervision/exit_details.h"
 #include "services/coordinator/supervision/exit_reason.h"
 #include "services/coordinator/supervision/supervisor_internal.h"
 
@@ -25,31 +27,6 @@ absl::StatusOr<std::string> NewToken() {
     return ErrnoStatus(errno, "getrandom");
   }
   return absl::BytesToHexString(bytes);
-}
-
-std::map<std::string, std::string> ExitDetails(const ProcessExit& exit, SteadyDuration uptime) {
-  std::map<std::string, std::string> details;
-  if (exit.pid != 0) {
-    details["pid"] = absl::StrCat(exit.pid);
-    details["uptime_ms"] =
-        absl::StrCat(std::chrono::duration_cast<std::chrono::milliseconds>(uptime).count());
-    if (exit.signal != 0) {
-      details["signal"] = absl::StrCat(exit.signal);
-      if (exit.core_dumped) details["core_dumped"] = "true";
-    } else {
-      details["exit_code"] = absl::StrCat(exit.exit_code);
-    }
-  }
-  absl::string_view tail = exit.stderr_tail;
-  if (tail.size() > kEventStderrBytesMax) {
-    tail.remove_prefix(tail.size() - kEventStderrBytesMax);
-    // Never from the middle of a character, and from the beginning of a line where there is one.
-    const size_t line_end = tail.find('\n');
-    if (line_end + 1 < tail.size()) tail.remove_prefix(line_end + 1);
-    while (!tail.empty() && (tail.front() & 0xC0) == 0x80) tail.remove_prefix(1);
-  }
-  if (!tail.empty()) details["stderr"] = std::string(tail);
-  return details;
 }
 
 }  // namespace
@@ -80,8 +57,10 @@ void Supervisor::LaunchOrDie(Process& process) {
   const absl::Status status = Launch(process);
   if (status.ok()) return;
   process.launched = clock_.Steady();
-  RecordDeath(process, ProcessExit{.time = clock_.Wall()},
-              absl::StrCat("could not be launched: ", status.message()));
+  RecordDeath(process,
+              ExitRecord{.exit = {.time = clock_.Wall()},
+                         .cause = DeathCause::kLaunchFailed,
+                         .reason = absl::StrCat("could not be launched: ", status.message())});
 }
 
 void Supervisor::OnExit(absl::string_view server_name, uint32_t slot, uint64_t launch_id,
@@ -92,20 +71,35 @@ void Supervisor::OnExit(absl::string_view server_name, uint32_t slot, uint64_t l
   Server& server = *found->second;
   Process& process = server.processes[slot];
   if (process.launch_id != launch_id) return;
-  const std::string reason = DescribeExit(exit, process.slot);
-  RecordDeath(process, std::move(exit), reason);
+  RecordDeath(process, Examine(process, std::move(exit)));
   Advance(process);
   RemoveIfStopped(server);
 }
 
-void Supervisor::RecordDeath(Process& process, ProcessExit exit, const std::string& reason) {
+ExitRecord Supervisor::Examine(const Process& process, ProcessExit exit) {
+  const auto& examine = process.server.plan.examine;
+  Evidence evidence = examine ? examine(process.index, exit) : Evidence();
+  Death death = DescribeDeath(exit, process.slot, evidence);
+  CrashText crash = SplitCrashText(exit.stderr_tail);
+  exit.stderr_tail = LastLines(crash.rest, kExitStderrBytesMax);
+  return {.exit = std::move(exit),
+          .cause = death.cause,
+          .reason = std::move(death.reason),
+          .ended_by = std::move(death.ended_by),
+          .running = std::move(evidence.running),
+          .stack = std::move(crash.stack)};
+}
+
+void Supervisor::RecordDeath(Process& process, ExitRecord record) {
   const SteadyTime now = clock_.Steady();
   const bool requested = process.slot.stop_requested();
-  const auto details = ExitDetails(exit, now - process.launched);
+  const std::string reason = record.reason;
+  const auto details = ExitDetails(record, now - process.launched);
   process.slot.Died(now);
   process.pid = 0;
   process.token.clear();
-  process.last_exit = ExitRecord{.exit = std::move(exit), .reason = reason, .requested = requested};
+  record.requested = requested;
+  process.last_exit = std::move(record);
   NotifyChanged(process);
   NotifyEvent(requested ? EventType::kWorkerStopped : EventType::kWorkerDied, process, reason,
               details);

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -48,11 +49,34 @@ TEST(SignalPipeTest, AStormOfSignalsNeitherBlocksNorBreaks) {
   EXPECT_LT(arrived, kMoreThanAPipeHolds);
 }
 
-TEST(SignalPipeTest, WhatCannotBeHandledIsAnErrorAndLeavesRoomForAnother) {
-  EXPECT_FALSE(SignalPipe::Open({SIGKILL}).ok());
-  auto pipe = SignalPipe::Open({SIGUSR1});
-  ASSERT_TRUE(pipe.ok()) << pipe.status();
-  EXPECT_EQ(SignalPipe::Open({SIGUSR2}).status().code(), absl::StatusCode::kFailedPrecondition);
+TEST(SignalPipeTest, EachThatAsksForASignalGetsIt) {
+  auto both = SignalPipe::Open({SIGUSR1, SIGUSR2});
+  ASSERT_TRUE(both.ok()) << both.status();
+  {
+    auto one = SignalPipe::Open({SIGUSR1});
+    ASSERT_TRUE(one.ok()) << one.status();
+    ASSERT_EQ(::raise(SIGUSR1), 0);
+    ASSERT_EQ(::raise(SIGUSR2), 0);
+    EXPECT_EQ((*one)->Read()->signal, SIGUSR1);
+    EXPECT_FALSE((*one)->Read().has_value());
+  }
+  ASSERT_EQ(::raise(SIGUSR1), 0);  // not its default action: it is still wanted
+  EXPECT_EQ((*both)->Read()->signal, SIGUSR1);
+  EXPECT_EQ((*both)->Read()->signal, SIGUSR2);
+  EXPECT_EQ((*both)->Read()->signal, SIGUSR1);
+}
+
+TEST(SignalPipeTest, WhatCannotBeHandledIsAnErrorAndTakesNoPlace) {
+  for (int i = 0; i < 2 * SignalPipe::kPipesMax; ++i) {
+    EXPECT_FALSE(SignalPipe::Open({SIGUSR1, SIGKILL}).ok());
+  }
+  std::vector<std::unique_ptr<SignalPipe>> pipes;
+  for (int i = 0; i < SignalPipe::kPipesMax; ++i) {
+    auto pipe = SignalPipe::Open({SIGUSR1});
+    ASSERT_TRUE(pipe.ok()) << pipe.status();
+    pipes.push_back(*std::move(pipe));
+  }
+  EXPECT_EQ(SignalPipe::Open({SIGUSR1}).status().code(), absl::StatusCode::kResourceExhausted);
 }
 
 TEST(SignalSenderTest, WhatTheKernelSendsHasNone) {
