@@ -41,7 +41,8 @@ void AddGlobalFlags(CLI::App& root, GlobalFlags& flags) {
       ->envname("CENTER_ADDRESS");
   AddChoice(root, "-o,--output", &flags.format,
             {"table", "wide", "json", "yaml", "name", "pretty", "raw"},
-            "How answers are printed; pretty and raw are for tail (env CENTER_OUTPUT)")
+            "How answers are printed; pretty is for tail, raw for payloads and results (env "
+            "CENTER_OUTPUT)")
       ->type_name("FORMAT")
       ->envname("CENTER_OUTPUT");
   AddDuration(root, "--timeout", &flags.globals.timeout,
@@ -71,6 +72,7 @@ class Invocation {
     AddTailCommand(root_, selection_);
     AddSendCommand(root_, selection_);
     AddEventsCommand(root_, selection_);
+    AddJobCommands(root_, selection_);
     AddJournalCommands(root_, selection_);
     AddBenchCommands(root_, selection_);
     AddVersionCommand(root_, selection_);
@@ -85,6 +87,8 @@ class Invocation {
   int Run(std::vector<std::string> args);
 
  private:
+  // Moves what stands behind "--" to the selection, for a command that takes it so.
+  void TakeWords(const CLI::App* command, std::vector<std::string>* args);
   absl::Status Parse(const std::vector<std::string>& args);
   int Help(const std::vector<std::string>& words);
   int Fail(Context& context, const absl::Status& status, const CLI::App* show_help);
@@ -100,11 +104,20 @@ class Invocation {
 
 // The design writes `--from cursor FILE`: two words that are one value.
 void JoinCursorWords(std::vector<std::string>* args) {
-  for (size_t i = 0; i + 2 < args->size(); ++i) {
+  for (size_t i = 0; i + 2 < args->size() && (*args)[i] != "--"; ++i) {
     if ((*args)[i] != "--from" || (*args)[i + 1] != "cursor") continue;
     (*args)[i + 1] = absl::StrCat("cursor:", (*args)[i + 2]);
     args->erase(args->begin() + static_cast<std::ptrdiff_t>(i) + 2);
   }
+}
+
+void Invocation::TakeWords(const CLI::App* command, std::vector<std::string>* args) {
+  const auto& takers = selection_.word_commands;
+  if (std::find(takers.begin(), takers.end(), command) == takers.end()) return;
+  const auto dashes = std::find(args->begin(), args->end(), "--");
+  if (dashes == args->end()) return;
+  selection_.words.assign(dashes + 1, args->end());
+  args->erase(dashes, args->end());
 }
 
 absl::Status Invocation::Parse(const std::vector<std::string>& args) {
@@ -158,6 +171,7 @@ int Invocation::Run(std::vector<std::string> args) {
     context.out().Append(HelpText(*walk.app));
     return ExitCodeOf(context.out().Flush());
   }
+  TakeWords(walk.app, &args);
   absl::Status parsed = walk.error.ok() ? Parse(args) : walk.error;
   if (parsed.ok() && walk.app->get_name() == "help") return Help(help_words_);
   Context context(flags_.globals, dependencies_);

@@ -3,6 +3,7 @@
 
 #include <functional>
 #include <string>
+#include <vector>
 
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
@@ -13,6 +14,9 @@ namespace center::cli {
 // What the parsed command line asks for.
 struct Selection {
   std::function<absl::Status(Context&)> run;
+  // Commands that take any words behind "--", and those that stood there.
+  std::vector<const CLI::App*> word_commands;
+  std::vector<std::string> words;
 };
 
 // Runs `run` when the command line names `app`.
@@ -28,6 +32,7 @@ void AddTailCommand(CLI::App& root, Selection& selection);
 void AddSendCommand(CLI::App& root, Selection& selection);
 void AddEventsCommand(CLI::App& root, Selection& selection);
 void AddJournalCommands(CLI::App& root, Selection& selection);
+void AddJobCommands(CLI::App& root, Selection& selection);
 void AddBenchCommands(CLI::App& root, Selection& selection);
 void AddVersionCommand(CLI::App& root, Selection& selection);
 

@@ -34,6 +34,13 @@ absl::string_view HintFor(absl::string_view reason) {
       {"HOST_NOT_FOUND", "--host takes an address of this machine, such as 127.0.0.1 or 0.0.0.0."},
       {"START_FAILED", "`centerctl events` and `centerctl worker list -o wide` tell more."},
       {"WORKER_UNAVAILABLE", "`centerctl worker list` shows what the workers are doing."},
+      {"JOB_NOT_FOUND", "`centerctl job list` shows what there is."},
+      {"JOB_ENDED", "`centerctl job get JOB` shows how it ended."},
+      {"JOB_LIMIT", "`centerctl job list --state running` shows what runs; cancel some, or wait."},
+      {"JOB_STORE_FULL",
+       "Results are deleted after --result-ttl; `centerctl job list` shows jobs."},
+      {"RESULTS_EXPIRED", "Submit the job again, with a longer --result-ttl."},
+      {"TASK_NOT_FOUND", "`centerctl job tasks --server NAME` shows what there is."},
       {"SUBSCRIBER_LIMIT", "End some other readers of this server first."},
   };
   for (const auto& entry : kHints) {

@@ -14,12 +14,22 @@ namespace {
 constexpr SteadyDuration kDrawInterval = std::chrono::milliseconds(100);
 constexpr size_t kBarWidthMax = 40;
 
+}  // namespace
+
 size_t TerminalWidth(int fd) {
   winsize size{};
   return ::ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
 }
 
-}  // namespace
+std::string BarLine(double share, const std::string& text, size_t width) {
+  if (text.size() + 14 > width) return text.substr(0, width);
+  const size_t bar_width = std::min(kBarWidthMax, width - text.size() - 4);
+  const auto filled = static_cast<size_t>(share * static_cast<double>(bar_width));
+  std::string bar(filled, '=');
+  if (filled < bar_width) bar += '>';
+  bar.resize(bar_width, ' ');
+  return absl::StrCat("[", bar, "]  ", text);
+}
 
 std::string ProgressLine(const ProgressState& state, size_t width) {
   const double seconds = std::max(1e-9, absl::ToDoubleSeconds(state.elapsed));
@@ -34,13 +44,7 @@ std::string ProgressLine(const ProgressState& state, size_t width) {
     absl::StrAppend(&text, "  ETA ", FormatAge(absl::Seconds(left + 0.5)));
   }
   text = absl::StrFormat("%3d%%  %s", static_cast<int>(share * 100), text);
-  if (text.size() + 14 > width) return text.substr(0, width);
-  const size_t bar_width = std::min(kBarWidthMax, width - text.size() - 4);
-  const auto filled = static_cast<size_t>(share * static_cast<double>(bar_width));
-  std::string bar(filled, '=');
-  if (filled < bar_width) bar += '>';
-  bar.resize(bar_width, ' ');
-  return absl::StrCat("[", bar, "]  ", text);
+  return BarLine(share, text, width);
 }
 
 ProgressBar::ProgressBar(Context& context, uint64_t total_bytes)

@@ -17,6 +17,11 @@ struct ProgressState {
 };
 std::string ProgressLine(const ProgressState& state, size_t width);
 
+// "[=====>    ]  text", the bar as wide as fits: at most `width` columns. `share`: 0 to 1.
+std::string BarLine(double share, const std::string& text, size_t width);
+// Columns of the terminal that `fd` is; 80 for what is none.
+size_t TerminalWidth(int fd);
+
 // Draws it over itself on stderr, not more often than every 100 ms, and removes it when destroyed.
 // Does nothing unless stderr is a terminal, or with -q. One thread.
 class ProgressBar {

@@ -22,6 +22,8 @@ class Reconnector {
   void Stop() {
     if (!stopped_.HasBeenNotified()) stopped_.Notify();
   }
+  // Waits; false when Stop was called.
+  bool Pause(absl::Duration time) { return !stopped_.WaitForNotificationWithTimeout(time); }
   bool stopped() const { return stopped_.HasBeenNotified(); }
 
  private:

@@ -1,21 +1,16 @@
 // `tail`: the payloads that a server receives.
 #include <memory>
 
-#include "absl/strings/match.h"
-#include "absl/strings/str_cat.h"
-#include "absl/strings/strip.h"
 #include "cli/commands.h"
 #include "cli/cursor.h"
 #include "cli/flags.h"
+#include "cli/payload_flags.h"
 #include "cli/tailer.h"
-#include "cli/views.h"
 #include "services/common/status_macros.h"
 #include "services/common/text.h"
 
 namespace center::cli {
 namespace {
-
-constexpr absl::string_view kCursorPrefix = "cursor:";
 
 struct TailFlags {
   std::string server = "default";
@@ -23,9 +18,7 @@ struct TailFlags {
   std::string from;
   std::string cursor_file;
   std::string subscription;
-  std::vector<std::string> kinds;
-  std::string contains;
-  std::string regex;
+  FilterFlags filter;
   uint64_t count = 0;
   bool follow = false;
   bool no_follow = false;
@@ -42,27 +35,12 @@ absl::StatusOr<v1::StartPosition> StartOf(const TailFlags& flags, absl::Time now
     }
     if (!absl::IsNotFound(cursor.status())) return cursor.status();
   }
-  if (flags.from.empty()) {
-    if (!flags.subscription.empty()) {
-      start.set_subscription(flags.subscription);
-    } else {
-      start.set_place(flags.no_follow ? v1::StartPosition::PLACE_EARLIEST
-                                      : v1::StartPosition::PLACE_LATEST);
-    }
-  } else if (flags.from == "earliest") {
-    start.set_place(v1::StartPosition::PLACE_EARLIEST);
-  } else if (flags.from == "latest") {
-    start.set_place(v1::StartPosition::PLACE_LATEST);
-  } else if (absl::StartsWith(flags.from, kCursorPrefix)) {
-    const std::string path(absl::StripPrefix(flags.from, kCursorPrefix));
-    ASSIGN_OR_RETURN(*start.mutable_cursor(), LoadCursor(path));
+  if (!flags.from.empty()) return ParseStart(flags.from, now);
+  if (!flags.subscription.empty()) {
+    start.set_subscription(flags.subscription);
   } else {
-    const auto time = ParseMoment(flags.from, now);
-    if (!time.ok()) {
-      return UsageError(absl::StrCat("--from takes earliest, latest, cursor:FILE or a time; ",
-                                     time.status().message()));
-    }
-    *start.mutable_time() = ToProto(*time);
+    start.set_place(flags.no_follow ? v1::StartPosition::PLACE_EARLIEST
+                                    : v1::StartPosition::PLACE_LATEST);
   }
   return start;
 }
@@ -77,15 +55,7 @@ absl::Status Tail(Context& context, const TailFlags& flags) {
   options.request.set_server(flags.server);
   options.request.set_worker(flags.worker);
   options.request.set_follow(!flags.no_follow);
-  v1::PayloadFilter filter;
-  for (const std::string& kind : flags.kinds) {
-    filter.add_kinds(kind == "json"   ? v1::PAYLOAD_KIND_JSON
-                     : kind == "text" ? v1::PAYLOAD_KIND_TEXT
-                                      : v1::PAYLOAD_KIND_BINARY);
-  }
-  filter.set_contains(flags.contains);
-  filter.set_regex(flags.regex);
-  if (filter.ByteSizeLong() > 0) *options.request.mutable_filter() = filter;
+  if (const auto filter = FilterOf(flags.filter)) *options.request.mutable_filter() = *filter;
   if (!flags.subscription.empty()) {
     const absl::Status valid = ValidateName("subscription name", flags.subscription);
     if (!valid.ok()) return UsageError(valid.message());
@@ -96,20 +66,6 @@ absl::Status Tail(Context& context, const TailFlags& flags) {
   options.format =
       context.globals().format == Format::kDefault ? Format::kPretty : context.globals().format;
   return Tailer(context, options).Run();
-}
-
-void AddFilterFlags(CLI::App* tail, TailFlags& flags) {
-  tail->add_option("--kind", flags.kinds, "Only payloads of this kind; may be repeated")
-      ->type_name("json|text|binary")
-      ->expected(1)
-      ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll)
-      ->check(CLI::IsMember({"json", "text", "binary"}).description(""));
-  tail->add_option("--contains", flags.contains, "Only payloads that contain this text")
-      ->type_name("TEXT");
-  tail->add_option("--regex", flags.regex, "Only payloads in which this RE2 expression matches")
-      ->type_name("RE");
-  tail->add_option("--worker", flags.worker, "Only what this worker received (default/0)")
-      ->type_name("WORKER");
 }
 
 }  // namespace
@@ -132,7 +88,9 @@ void AddTailCommand(CLI::App& root, Selection& selection) {
       "--no-follow", flags->no_follow,
       "End after the payloads that are stored now; starts at earliest unless --from says "
       "otherwise");
-  AddFilterFlags(tail, *flags);
+  AddFilterFlags(*tail, flags->filter);
+  tail->add_option("--worker", flags->worker, "Only what this worker received (default/0)")
+      ->type_name("WORKER");
   tail->add_option("--subscription", flags->subscription,
                    "Start where this named subscription stands, and commit what was printed")
       ->type_name("NAME");

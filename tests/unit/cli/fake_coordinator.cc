@@ -257,8 +257,8 @@ FakeCoordinator::FakeCoordinator(const std::string& folder)
 }
 
 void FakeCoordinator::Up() {
-  auto bound = rpc::StartServer(
-      {.addresses = {*ParseNetAddress(address_)}, .services = {&payloads, &servers, &events}});
+  auto bound = rpc::StartServer({.addresses = {*ParseNetAddress(address_)},
+                                 .services = {&payloads, &servers, &events, &jobs}});
   if (!bound.ok()) std::abort();
   server_ = std::move(bound->server);
 }

@@ -16,6 +16,7 @@
 #include "center/v1/payload.grpc.pb.h"
 #include "center/v1/server.grpc.pb.h"
 #include "grpcpp/grpcpp.h"
+#include "tests/unit/cli/fake_jobs.h"
 
 namespace center::cli {
 
@@ -123,6 +124,7 @@ class FakeCoordinator {
   FakePayloads payloads;
   FakeServers servers;
   FakeEvents events;
+  FakeJobs jobs;
 
  private:
   const std::string address_;

@@ -84,5 +84,49 @@ TEST_F(SignalTest, EndsATailThatWaitsForItsCoordinator) {
       kExitOk);
 }
 
+TEST_F(SignalTest, CancelsTheJobThatIsWaitedFor) {
+  FakeCoordinator coordinator(dir_.path());
+  coordinator.jobs.hangs = true;
+  EXPECT_EQ(Interrupted({"--address", coordinator.address(), "job", "submit", "x", "--", "a"},
+                        [&] { return coordinator.jobs.inputs("j1").size() == 1; }),
+            130);
+  EXPECT_EQ(coordinator.jobs.job("j1").state(), v1::JOB_STATE_CANCELLED);
+  EXPECT_THAT(err_.Text(), testing::AllOf(testing::HasSubstr("cancelling job j1; Ctrl-C again"),
+                                          testing::HasSubstr("job j1 was cancelled")));
+}
+
+TEST_F(SignalTest, CancelsAJobWhoseInputsStillCome) {
+  FakeCoordinator coordinator(dir_.path());
+  coordinator.jobs.hangs = true;
+  const Pipe pipe;
+  ASSERT_EQ(::write(pipe.write_end.get(), "a\n", 2), 2);
+  int exit_code = -1;
+  std::thread run([&] {
+    exit_code =
+        RunCenterctl({"--address", coordinator.address(), "job", "submit", "x", "--inputs", "-"},
+                     Deps(pipe.read_end.get(), out_.fd(), err_.fd()));
+  });
+  EXPECT_TRUE(Eventually([&] { return coordinator.jobs.inputs("j1").size() == 1; }));
+  EXPECT_EQ(::kill(::getpid(), SIGINT), 0);
+  // A real coordinator ends the call when the job ends; this one waits for its client's inputs.
+  EXPECT_TRUE(
+      Eventually([&] { return coordinator.jobs.job("j1").state() == v1::JOB_STATE_CANCELLED; }));
+  coordinator.Down();
+  run.join();
+  EXPECT_EQ(exit_code, 130);
+}
+
+TEST_F(SignalTest, EndsTheReadingOfResultsAndLeavesTheJob) {
+  FakeCoordinator coordinator(dir_.path());
+  v1::Job job;
+  job.set_id("j1");
+  job.set_state(v1::JOB_STATE_RUNNING);
+  coordinator.jobs.Put(job, {"a"});
+  EXPECT_EQ(Interrupted({"--address", coordinator.address(), "job", "results", "j1", "--follow"},
+                        [&] { return out_.Text() == "a\n"; }),
+            130);
+  EXPECT_EQ(coordinator.jobs.job("j1").state(), v1::JOB_STATE_RUNNING);
+}
+
 }  // namespace
 }  // namespace center::cli
