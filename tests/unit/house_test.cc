@@ -178,8 +178,8 @@ bool MayUseAsio(const std::string& path, const std::string& layer) {
 }
 
 bool IsPure(const std::string& layer) {
-  return layer == "worker/journal" || layer == "coordinator/supervision" ||
-         layer == "coordinator/jobs";
+  return layer == "worker/journal" || layer == "worker/compute" ||
+         layer == "coordinator/supervision" || layer == "coordinator/jobs";
 }
 
 std::string BadInclude(const std::string& path, const std::string& include) {
@@ -348,6 +348,8 @@ TEST(HouseRulesTest, GrpcAsioAndProtobufStayInTheirPlaces) {
               ElementsAre(HasSubstr("Asio has no place")));
   EXPECT_THAT(CheckInclude("services/worker/journal/a.cc", "center/v1/payload.pb.h"),
               ElementsAre(HasSubstr("protobuf has no place")));
+  EXPECT_THAT(CheckInclude("services/worker/compute/tasks/a.cc", "center/v1/job.pb.h"),
+              ElementsAre(HasSubstr("protobuf has no place in worker/compute")));
   EXPECT_THAT(CheckInclude("services/worker/api/a.cc", "tests/fakes/clock.h"),
               ElementsAre(HasSubstr("includes a test")));
 
