@@ -113,6 +113,7 @@ int Run(Flags flags, LastWords& last_words) {
   KeepTicking(timer, **worker);
   io.run();
   const int exit_code = (*worker)->exit_code();
+  if ((*worker)->task_stuck()) ::_exit(last_words.Exit(exit_code));
   worker->reset();
   spdlog::info("ended with exit code {}", exit_code);
   return exit_code;

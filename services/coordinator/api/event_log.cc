@@ -5,8 +5,8 @@
 #include "absl/strings/str_cat.h"
 #include "services/common/log.h"
 #include "services/common/status_macros.h"
+#include "services/common/utf8.h"
 #include "services/coordinator/api/spec.h"
-#include "services/coordinator/api/utf8.h"
 
 namespace center::coordinator {
 namespace {

@@ -8,9 +8,9 @@
 #include "services/common/log.h"
 #include "services/common/net_address.h"
 #include "services/common/text.h"
+#include "services/common/utf8.h"
 #include "services/coordinator/api/fleet.h"
 #include "services/coordinator/api/spec.h"
-#include "services/coordinator/api/utf8.h"
 
 namespace center::coordinator {
 namespace {

@@ -6,10 +6,10 @@
 #include "absl/strings/str_cat.h"
 #include "services/common/log.h"
 #include "services/common/net_address.h"
+#include "services/common/utf8.h"
 #include "services/coordinator/api/fleet.h"
 #include "services/coordinator/api/process_identity.h"
 #include "services/coordinator/api/spec.h"
-#include "services/coordinator/api/utf8.h"
 
 namespace center::coordinator {
 namespace {

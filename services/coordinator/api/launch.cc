@@ -57,6 +57,10 @@ std::vector<std::string> WorkerArguments(const LaunchContext& context, const v1:
   add("segment-bytes", absl::StrCat(spec.segment_bytes()));
   add("sync-interval", DurationFlag(spec.sync_interval()));
   add("drain-timeout", DurationFlag(spec.drain_timeout()));
+  if (spec.no_listen()) arguments.emplace_back("--no-listen");
+  if (spec.compute_threads() > 0) add("compute-threads", absl::StrCat(spec.compute_threads()));
+  for (const std::string& path : spec.task_modules().paths()) add("task-module", path);
+  if (spec.has_cancel_grace()) add("cancel-grace", DurationFlag(spec.cancel_grace()));
   add("log-format", context.log_format);
   add("log-level", context.log_level);
   return arguments;
@@ -67,9 +71,14 @@ supervision::LaunchSpec WorkerLaunch(const LaunchContext& context, const v1::Ser
   supervision::LaunchSpec launch;
   launch.program = context.worker_program;
   launch.args = WorkerArguments(context, spec, seat);
-  launch.env = {"LISTEN_FDS=2", "LISTEN_FDNAMES=listen:scoreboard",
-                absl::StrCat("CENTER_WORKER_TOKEN=", seat.token)};
-  launch.inherited_fds = {seat.listener_fd, seat.scoreboard_fd};
+  const std::string token = absl::StrCat("CENTER_WORKER_TOKEN=", seat.token);
+  if (spec.no_listen()) {
+    launch.env = {"LISTEN_FDS=1", "LISTEN_FDNAMES=scoreboard", token};
+    launch.inherited_fds = {seat.scoreboard_fd};
+  } else {
+    launch.env = {"LISTEN_FDS=2", "LISTEN_FDNAMES=listen:scoreboard", token};
+    launch.inherited_fds = {seat.listener_fd, seat.scoreboard_fd};
+  }
   launch.log_name = WorkerName(seat.server, seat.slot);
   return launch;
 }

@@ -17,6 +17,8 @@ namespace center::worker {
 namespace {
 
 constexpr int kExitUsage = 2;
+// The least priority that a thread can have.
+constexpr int kNiceMax = 19;
 
 // An option whose text `parse` turns into *value; its default is shown as `default_text`.
 template <typename T>
@@ -73,9 +75,9 @@ void AddIngestFlags(CLI::App& app, Flags* flags) {
 
 void AddJournalFlags(CLI::App& app, Flags* flags) {
   journal::Options& journal = flags->journal;
-  app.add_option("--data-dir", journal.dir,
-                 "The folder of this worker's journal; made when missing")
-      ->required();
+  app.add_option(
+      "--data-dir", journal.dir,
+      "The folder of this worker's journal; made when missing. Needed without --no-listen");
   AddParsed<journal::Durability>(
       app, "--durability", &journal.durability,
       [](const std::string& text) -> absl::StatusOr<journal::Durability> {
@@ -136,6 +138,24 @@ void AddProcessFlags(CLI::App& app, Flags* flags) {
       ->capture_default_str();
 }
 
+void AddComputeFlags(CLI::App& app, Flags* flags) {
+  compute::Engine::Options& engine = flags->compute.engine;
+  app.add_option("--compute-threads", engine.threads, "Threads that run tasks of jobs")
+      ->check(CLI::Range(1u, FlightRecorder::kThreadsMax))
+      ->capture_default_str();
+  app.add_option("--compute-nice", engine.nice,
+                 "Niceness of those threads: how much they give way to ingestion")
+      ->check(CLI::Range(0, kNiceMax))
+      ->capture_default_str();
+  app.add_option("--task-module", flags->compute.modules,
+                 "A shared library with tasks (see center/task.h); may be repeated")
+      ->allow_extra_args(false);
+  AddDuration(app, "--cancel-grace", &flags->cancel_grace,
+              "How long a task may go on after it was told to stop, when the worker ends");
+  app.add_flag("--no-listen", flags->no_listen,
+               "Takes no producers and keeps no journal: only runs tasks");
+}
+
 // "<server>/<slot>" -> slot.
 absl::StatusOr<uint32_t> ParseSlot(const std::string& name) {
   const size_t slash = name.find('/');
@@ -160,6 +180,13 @@ absl::Status Complete(Flags* flags) {
                      " can be reached from other machines, and the worker has no TLS: use a unix "
                      "socket or a loopback address"));
   }
+  if (!flags->no_listen && flags->journal.dir.empty()) {
+    return absl::InvalidArgumentError("--data-dir is required (or --no-listen)");
+  }
+  if (flags->compute.modules.size() > compute::kModulesMax) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--task-module: ", compute::kModulesMax, " at most"));
+  }
   if (flags->journal.retain_bytes > 0 &&
       flags->journal.retain_bytes / 2 < flags->journal.segment_bytes) {
     return absl::InvalidArgumentError("--retain-bytes must be at least twice --segment-bytes");
@@ -173,13 +200,14 @@ ParsedFlags ParseFlags(int argc, const char* const* argv) {
   Flags flags;
   CLI::App app(
       "center-worker: receives payloads over TCP, keeps them in a journal, and streams them over "
-      "gRPC.\n"
+      "gRPC; runs tasks of jobs.\n"
       "Usually started by center-coordinator.");
   app.get_formatter()->column_width(36);
   app.set_version_flag("--version", CENTER_VERSION);
   AddProcessFlags(app, &flags);
   AddIngestFlags(app, &flags);
   AddJournalFlags(app, &flags);
+  AddComputeFlags(app, &flags);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

@@ -6,6 +6,7 @@
 #include "absl/types/variant.h"
 #include "services/common/log.h"
 #include "services/common/net_address.h"
+#include "services/worker/api/compute_host.h"
 #include "services/worker/ingest/ingest_server.h"
 #include "services/worker/journal/journal.h"
 
@@ -19,6 +20,11 @@ struct Flags {
   uint16_t port = 5000;
   uint32_t max_subscribers = 1000;
   absl::Duration drain_timeout = absl::Seconds(10);
+  // No ingest and no journal: only tasks.
+  bool no_listen = false;
+  // How long a task may go on after it was told to stop, when the worker ends.
+  absl::Duration cancel_grace = absl::Seconds(1);
+  ComputeHost::Options compute;
   LogOptions log;
   ingest::IngestOptions ingest;
   journal::Options journal;

@@ -12,13 +12,11 @@
 #include "services/common/rpc/channel.h"
 #include "services/common/rpc/status.h"
 #include "services/common/status_macros.h"
-#include "services/worker/api/process_stats.h"
 #include "services/worker/api/worker_messages.h"
 
 namespace center::worker {
 namespace {
 
-constexpr std::chrono::seconds kHeartbeatInterval{1};
 constexpr int kListenBacklog = 4096;
 // How long streams may go on when everything else has ended, to send what the subscribers lack.
 constexpr auto kStreamsEndTimeout = std::chrono::seconds(1);
@@ -41,6 +39,8 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Create(Flags flags, InheritedFds
   std::unique_ptr<Worker> worker(
       new Worker(std::move(flags), std::move(token), std::move(loop), clock));
   worker->MakeRegistry();
+  // First: a module of the user's is what most likely goes wrong.
+  RETURN_IF_ERROR(worker->StartCompute(fds));
   RETURN_IF_ERROR(worker->OpenJournal());
   RETURN_IF_ERROR(worker->StartService());
   RETURN_IF_ERROR(worker->StartIngest(std::move(fds)));
@@ -58,7 +58,18 @@ Worker::~Worker() {
   }
 }
 
+absl::Status Worker::StartCompute(const InheritedFds& fds) {
+  FlightRecorder* recorder = nullptr;
+  if (fds.scoreboard.valid()) {
+    ASSIGN_OR_RETURN(scoreboard_, Scoreboard::Map(fds.scoreboard.get()));
+    recorder = &scoreboard_->recorder(flags_.ingest.slot);
+  }
+  ASSIGN_OR_RETURN(compute_, ComputeHost::Create(flags_.name, flags_.compute, recorder, clock_));
+  return absl::OkStatus();
+}
+
 absl::Status Worker::OpenJournal() {
+  if (flags_.no_listen) return absl::OkStatus();
   ASSIGN_OR_RETURN(signal_, TailSignal::Create());
   journal::Dependencies dependencies;
   dependencies.fs = &journal::PosixFileSystem();
@@ -74,8 +85,10 @@ absl::Status Worker::OpenJournal() {
 
 absl::Status Worker::StartService() {
   RETURN_IF_ERROR(CheckUnixPath(flags_.listen));
+  absl::optional<WorkerService::Payloads> payloads;
+  if (journal_ != nullptr) payloads.emplace(WorkerService::Payloads{*journal_, *signal_});
   service_ = std::make_unique<WorkerService>(
-      WorkerService::Options{flags_.name, flags_.max_subscribers}, *journal_, *signal_, clock_);
+      WorkerService::Options{flags_.name, flags_.max_subscribers}, payloads, *compute_, clock_);
   ASSIGN_OR_RETURN(server_,
                    rpc::StartServer({.addresses = {flags_.listen},
                                      .services = {service_.get()},
@@ -84,6 +97,11 @@ absl::Status Worker::StartService() {
 }
 
 absl::Status Worker::StartIngest(InheritedFds fds) {
+  if (flags_.no_listen) {
+    state_ = State::kReady;
+    spdlog::info("ready: no producers, gRPC on {}", server_.addresses.front().ToString());
+    return absl::OkStatus();
+  }
   if (!fds.listener.valid()) {
     ASSIGN_OR_RETURN(fds.listener, ListenTcp(flags_.host, flags_.port, kListenBacklog));
   }
@@ -92,9 +110,6 @@ absl::Status Worker::StartIngest(InheritedFds fds) {
   std::string listening = "?";
   if (::getsockname(fds.listener.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0) {
     listening = SockaddrToString(address);
-  }
-  if (fds.scoreboard.valid()) {
-    ASSIGN_OR_RETURN(scoreboard_, Scoreboard::Map(fds.scoreboard.get()));
   }
   ingest::JournalPort port;
   port.next_offset = [this] { return journal_->next_offset(); };
@@ -130,7 +145,7 @@ void Worker::MakeRegistry() {
     loop_.post([this, now] { Drain(now, "the coordinator asks for it"); });
   };
   handlers.on_committed = [this](absl::optional<uint64_t> offset) {
-    journal_->SetCommittedOffset(offset);
+    if (journal_ != nullptr) journal_->SetCommittedOffset(offset);
   };
   handlers.on_unknown = [this](const absl::Status& status) {
     loop_.post([this, status] { OnUnknown(status); });
@@ -151,80 +166,59 @@ void Worker::Register() {
   registry_->Start(std::move(hello));
 }
 
-void Worker::Tick() {
-  const bool changed = journal_->next_offset() != told_end_offset_ ||
-                       ingest_->counters().connections != told_connections_;
-  if (!changed && clock_.Steady() - last_heartbeat_ < kHeartbeatInterval) return;
-  SendHeartbeat();
-}
-
-void Worker::SendHeartbeat() {
-  const SteadyTime now = clock_.Steady();
-  if (now - last_reject_tick_ >= kHeartbeatInterval) {
-    rejects_->Tick();
-    last_reject_tick_ = now;
-  }
-  last_heartbeat_ = now;
-  if (registry_ == nullptr) return;
-  v1::Heartbeat heartbeat = MakeHeartbeat();
-  told_end_offset_ = heartbeat.stats().end_offset();
-  told_connections_ = heartbeat.stats().connections();
-  registry_->SendHeartbeat(std::move(heartbeat));
-}
-
-v1::Heartbeat Worker::MakeHeartbeat() const {
-  v1::Heartbeat heartbeat;
-  heartbeat.set_state(state_ == State::kStarting ? v1::WORKER_STATE_STARTING
-                      : state_ == State::kReady  ? v1::WORKER_STATE_READY
-                                                 : v1::WORKER_STATE_DRAINING);
-  v1::WorkerStats& stats = *heartbeat.mutable_stats();
-  const ingest::Counters counters = ingest_->counters();
-  stats.set_connections(counters.connections);
-  stats.set_connections_accepted(counters.accepted);
-  stats.set_connections_rejected(counters.rejected);
-  stats.set_payloads(counters.payloads);
-  stats.set_bytes(counters.bytes);
-  stats.set_first_offset(journal_->first_offset());
-  stats.set_end_offset(journal_->next_offset());
-  stats.set_synced_offset(journal_->synced_end());
-  stats.set_journal_bytes(journal_->disk_bytes());
-  stats.set_corrupt_records(journal_->corrupt_records());
-  stats.set_subscribers(service_->streams());
-  stats.set_blocked_reason(ingest_->blocked_reason());
-  const ProcessStats process = ReadProcessStats();
-  stats.set_resident_bytes(process.resident_bytes);
-  const int64_t cpu_ns = absl::ToInt64Nanoseconds(process.cpu_time);
-  stats.mutable_cpu_time()->set_seconds(cpu_ns / 1'000'000'000);
-  stats.mutable_cpu_time()->set_nanos(static_cast<int32_t>(cpu_ns % 1'000'000'000));
-  return heartbeat;
-}
-
 void Worker::Drain(bool now, absl::string_view why) {
   if (state_ == State::kFinishing) return;
+  if (now) compute_deadline_ = clock_.Steady();
   if (state_ == State::kDraining) {
-    if (now) ingest_->StopNow();
-    return;
+    if (now && ingest_ != nullptr) ingest_->StopNow();
+    return ContinueDrain();
   }
   spdlog::info("draining{}: {}", now ? " at once" : "", why);
   state_ = State::kDraining;
   rpc::SetServing(*server_.server, false);
   SendHeartbeat();
-  ingest_->Drain(now ? absl::ZeroDuration() : flags_.drain_timeout, [this] { FinishDrain(); });
+  if (!now) compute_deadline_ = clock_.Steady() + absl::ToChronoNanoseconds(flags_.drain_timeout);
+  compute_->Drain();
+  if (ingest_ == nullptr) {
+    ingest_drained_ = true;
+  } else {
+    ingest_->Drain(now ? absl::ZeroDuration() : flags_.drain_timeout, [this] {
+      ingest_drained_ = true;
+      ContinueDrain();
+    });
+  }
+  ContinueDrain();
+}
+
+void Worker::ContinueDrain() {
+  if (state_ != State::kDraining) return;
+  const SteadyTime now = clock_.Steady();
+  bool compute_done = compute_->stats().chunks == 0;
+  if (!compute_done && now >= compute_deadline_) {
+    if (!std::exchange(compute_told_, true)) compute_->CancelRunning();
+    // After the grace, the rest is up to FinishDrain.
+    compute_done = now >= compute_deadline_ + absl::ToChronoNanoseconds(flags_.cancel_grace);
+  }
+  if (compute_done && ingest_drained_) FinishDrain();
 }
 
 void Worker::FinishDrain() {
   if (state_ == State::kFinishing) return;
   state_ = State::kFinishing;
   // A flush may take long: beside the loop, so that heartbeats go on.
-  finisher_ = std::thread([this, flush = !journal_failed_] {
+  finisher_ = std::thread([this, flush = journal_ != nullptr && !journal_failed_] {
     const absl::Status flushed = flush ? journal_->Flush() : absl::OkStatus();
     service_->EndStreams();
     server_.server->Shutdown(std::chrono::system_clock::now() + kStreamsEndTimeout);
-    loop_.post([this, flushed] {
+    const bool stuck = !compute_->Stop(compute_told_ ? absl::ZeroDuration() : flags_.cancel_grace);
+    loop_.post([this, flushed, stuck] {
       if (!flushed.ok()) {
         spdlog::error("the journal could not be flushed: {}", flushed);
         exit_code_ = kExitFailure;
       }
+      if (stuck)
+        spdlog::warn("a task goes on although it was told to stop: the process ends anyway");
+      task_stuck_ = stuck;
       loop_.stop();
     });
   });
@@ -235,7 +229,7 @@ void Worker::OnJournalEvent(const journal::JournalEvent& event) {
   SendEvent(JournalEventToProto(event, flags_.name, clock_));
   // Blocked or not is part of the state that the coordinator shows.
   loop_.post([this] {
-    if (ingest_ != nullptr) SendHeartbeat();
+    if (state_ != State::kStarting) SendHeartbeat();
   });
 }
 

@@ -1,11 +1,12 @@
-// A worker process, put together: journal, ingest, streams, the line to the coordinator, and the
-// order in which they come and go.
+// A worker process, put together: journal, ingest, streams, compute, the line to the coordinator,
+// and the order in which they come and go. With --no-listen there is neither journal nor ingest.
 //
 //   Create ─▶ STARTING ─ accepts ─▶ READY ─ signal, Drain, refused by the coordinator ─▶ DRAINING
 //   ─▶ stopped
 //
-// Draining: health says NOT_SERVING, ingest accepts no more and lets connections end, the journal
-// is flushed, streams that have sent everything end with UNAVAILABLE, gRPC is shut down. Heartbeats
+// Draining: health says NOT_SERVING, ingest accepts no more and lets connections end, chunks that
+// wait are given back and those that run may end, the journal is flushed, streams that have sent
+// everything end with UNAVAILABLE, gRPC is shut down. Heartbeats
 // go on until the end: they come from the ingest loop's Tick, so a loop that hangs is silent.
 #pragma once
 
@@ -19,6 +20,7 @@
 #include "services/common/clock.h"
 #include "services/common/rpc/server.h"
 #include "services/common/scoreboard.h"
+#include "services/worker/api/compute_host.h"
 #include "services/worker/api/flags.h"
 #include "services/worker/api/inherited_fds.h"
 #include "services/worker/api/registry_client.h"
@@ -67,6 +69,9 @@ class Worker {
   void Drain(bool now, absl::string_view why);
 
   int exit_code() const { return exit_code_; }
+  // True after the loop was stopped: a task does not heed its stop token. The process must end
+  // without destroying this, which would wait for it.
+  bool task_stuck() const { return task_stuck_; }
   uint16_t port() const { return port_; }
 
  private:
@@ -76,6 +81,7 @@ class Worker {
 
   void MakeRegistry();
   absl::Status OpenJournal();
+  absl::Status StartCompute(const InheritedFds& fds);
   absl::Status StartService();
   absl::Status StartIngest(InheritedFds fds);
   void Register();
@@ -84,8 +90,11 @@ class Worker {
   void OnJournalEvent(const journal::JournalEvent& event);  // any thread
   void OnJournalFailed(const absl::Status& status);
   void OnUnknown(const absl::Status& status);
+  // Goes on with draining when ingest and compute have nothing left to do, or no time.
+  void ContinueDrain();
   void FinishDrain();
   v1::Heartbeat MakeHeartbeat() const;
+  void AddIngestStats(v1::WorkerStats* stats) const;
   void SendEvent(v1::Event event);
 
   const Flags flags_;
@@ -95,24 +104,31 @@ class Worker {
   State state_ = State::kStarting;
   int exit_code_ = kExitOk;
   bool journal_failed_ = false;
+  bool task_stuck_ = false;
+  // While draining.
+  bool ingest_drained_ = false;
+  bool compute_told_ = false;  // to stop
+  SteadyTime compute_deadline_;
   uint16_t port_ = 0;
   SteadyTime last_heartbeat_{};
   SteadyTime last_reject_tick_{};
   // Of the last heartbeat: what people look for right after they have sent something.
   uint64_t told_end_offset_ = 0;
   uint64_t told_connections_ = 0;
+  uint64_t told_inputs_done_ = 0;
 
   // In the order of dependence: the last is destroyed first.
   std::unique_ptr<RegistryClient>
       registry_;  // null without a coordinator; keeps events from the start
   std::unique_ptr<TailSignal> signal_;
-  std::unique_ptr<journal::Journal> journal_;
-  std::unique_ptr<Scoreboard> scoreboard_;
+  std::unique_ptr<journal::Journal> journal_;  // null with --no-listen
+  std::unique_ptr<Scoreboard> scoreboard_;     // null when none was handed down
+  std::unique_ptr<ComputeHost> compute_;
   std::unique_ptr<WorkerService> service_;
   rpc::BoundServer server_;
   std::unique_ptr<RejectFeed> rejects_;
-  std::unique_ptr<ingest::IngestServer> ingest_;
-  std::vector<journal::Record> records_;  // of the group being appended
+  std::unique_ptr<ingest::IngestServer> ingest_;  // null with --no-listen
+  std::vector<journal::Record> records_;          // of the group being appended
   std::thread finisher_;
 };
 

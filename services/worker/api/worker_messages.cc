@@ -49,6 +49,12 @@ v1::Event JournalEventToProto(const journal::JournalEvent& event, absl::string_v
   return proto;
 }
 
+void SetDuration(absl::Duration duration, google::protobuf::Duration* proto) {
+  const int64_t nanos = absl::ToInt64Nanoseconds(duration);
+  proto->set_seconds(nanos / kEventNanosPerSecond);
+  proto->set_nanos(static_cast<int32_t>(nanos % kEventNanosPerSecond));
+}
+
 v1::Gap GapToProto(const journal::Gap& gap, absl::string_view worker) {
   v1::Gap proto;
   proto.set_worker(std::string(worker));

@@ -32,22 +32,34 @@ absl::StatusOr<v1::StreamPayloadsRequest> ParseRequest(const grpc::ByteBuffer& b
 
 }  // namespace
 
-WorkerService::WorkerService(Options options, const journal::Journal& journal, TailSignal& signal,
-                             Clock& clock)
-    : options_(std::move(options)),
-      journal_(journal),
-      clock_(clock),
-      scheduler_(clock, signal, [&journal] { return journal.visible_end(); }) {}
+WorkerService::WorkerService(Options options, absl::optional<Payloads> payloads,
+                             ComputeHost& compute, Clock& clock)
+    : options_(std::move(options)), payloads_(payloads), compute_(compute), clock_(clock) {
+  if (!payloads_.has_value()) return;
+  scheduler_ = std::make_unique<StreamScheduler>(
+      clock, payloads_->signal, [&journal = payloads_->journal] { return journal.visible_end(); });
+}
+
+void WorkerService::EndStreams() {
+  if (scheduler_ != nullptr) scheduler_->End();
+  compute_.End();
+}
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* WorkerService::StreamPayloads(
     grpc::CallbackServerContext* /*context*/, const grpc::ByteBuffer* request) {
-  if (scheduler_.ending()) {
+  if (!payloads_.has_value()) {
+    return new RefusedStream(rpc::WithReason(
+        absl::FailedPreconditionError(absl::StrCat(
+            "worker ", options_.worker, " receives no payloads: it was started with --no-listen")),
+        "NO_PAYLOADS"));
+  }
+  if (scheduler_->ending()) {
     return new RefusedStream(
         rpc::WithReason(absl::UnavailableError("the worker is ending"), "WORKER_UNAVAILABLE"));
   }
   const auto parsed = ParseRequest(*request);
   if (!parsed.ok()) return new RefusedStream(parsed.status());
-  auto plan = MakeStreamPlan(*parsed, options_.worker, journal_);
+  auto plan = MakeStreamPlan(*parsed, options_.worker, payloads_->journal);
   if (!plan.ok()) return new RefusedStream(plan.status());
   if (streams_.fetch_add(1, std::memory_order_acq_rel) >= options_.max_subscribers) {
     streams_.fetch_sub(1, std::memory_order_acq_rel);
@@ -57,8 +69,8 @@ grpc::ServerWriteReactor<grpc::ByteBuffer>* WorkerService::StreamPayloads(
                                                   " payload streams already (--max-subscribers)")),
         "SUBSCRIBER_LIMIT", {{"limit", absl::StrCat(options_.max_subscribers)}}));
   }
-  auto* stream = new PayloadStream(*std::move(plan),
-                                   {options_.worker, journal_, scheduler_, clock_, streams_});
+  auto* stream = new PayloadStream(
+      *std::move(plan), {options_.worker, payloads_->journal, *scheduler_, clock_, streams_});
   stream->Start();
   return stream;
 }

@@ -73,13 +73,18 @@ TEST_F(LaunchTest, EverySettingReachesTheWorker) {
   spec_.set_segment_bytes(16);
   *spec_.mutable_sync_interval() = FromDuration(absl::Milliseconds(250));
   *spec_.mutable_drain_timeout() = FromDuration(absl::Seconds(61));
+  spec_.set_compute_threads(17);
+  spec_.mutable_task_modules()->add_paths("/a.so");
+  spec_.mutable_task_modules()->add_paths("/b.so");
+  *spec_.mutable_cancel_grace() = FromDuration(absl::Milliseconds(2500));
   const auto arguments = Arguments();
   for (const char* flag :
        {"--framing=octet", "--durability=synced", "--overflow=drop-oldest",
         "--max-payload-bytes=11", "--banner=hello", "--max-connections=12",
         "--max-connections-per-peer=13", "--frame-timeout=1.5s", "--idle-timeout=2m",
         "--max-buffer-bytes=14", "--retain-bytes=15", "--retain-age=48h", "--segment-bytes=16",
-        "--sync-interval=250ms", "--drain-timeout=1m1s"}) {
+        "--sync-interval=250ms", "--drain-timeout=1m1s", "--compute-threads=17",
+        "--task-module=/a.so", "--task-module=/b.so", "--cancel-grace=2.5s"}) {
     EXPECT_THAT(arguments, Contains(flag));
   }
 }
@@ -125,6 +130,17 @@ TEST_F(LaunchTest, TheDescriptorsAreHandedOverAsSystemdDoes) {
   EXPECT_EQ(launch.log_name, "web/2");
   EXPECT_THAT(launch.inherited_fds, ElementsAre(7, 9));
   EXPECT_THAT(launch.env, UnorderedElementsAre("LISTEN_FDS=2", "LISTEN_FDNAMES=listen:scoreboard",
+                                               "CENTER_WORKER_TOKEN=secret"));
+}
+
+TEST_F(LaunchTest, APurePoolGetsNoListener) {
+  EXPECT_THAT(Arguments(), Not(Contains("--no-listen")));
+  spec_.set_no_listen(true);
+  seat_.listener_fd = -1;
+  const supervision::LaunchSpec launch = WorkerLaunch(context_, spec_, seat_);
+  EXPECT_THAT(launch.args, Contains("--no-listen"));
+  EXPECT_THAT(launch.inherited_fds, ElementsAre(9));
+  EXPECT_THAT(launch.env, UnorderedElementsAre("LISTEN_FDS=1", "LISTEN_FDNAMES=scoreboard",
                                                "CENTER_WORKER_TOKEN=secret"));
 }
 

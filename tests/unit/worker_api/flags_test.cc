@@ -69,6 +69,36 @@ TEST(WorkerFlagsTest, DefaultsAreTheDesigns) {
   EXPECT_EQ(flags.journal.durability, journal::Durability::kWritten);
   EXPECT_EQ(flags.journal.overflow, journal::Overflow::kBlock);
   EXPECT_EQ(flags.journal.sync_interval, absl::Seconds(1));
+  EXPECT_FALSE(flags.no_listen);
+  EXPECT_EQ(flags.cancel_grace, absl::Seconds(1));
+  EXPECT_EQ(flags.compute.engine.threads, 1u);
+  EXPECT_EQ(flags.compute.engine.nice, 10);
+  EXPECT_THAT(flags.compute.modules, testing::IsEmpty());
+}
+
+TEST(WorkerFlagsTest, ComputeFlagsArrive) {
+  const Outcome outcome = ParseWith({"--compute-threads=16", "--compute-nice=0", "--cancel-grace",
+                                     "250ms", "--task-module=/a.so", "--task-module", "/b.so"});
+  ASSERT_NE(outcome.flags(), nullptr) << outcome.err;
+  EXPECT_EQ(outcome.flags()->compute.engine.threads, 16u);
+  EXPECT_EQ(outcome.flags()->compute.engine.nice, 0);
+  EXPECT_EQ(outcome.flags()->cancel_grace, absl::Milliseconds(250));
+  EXPECT_THAT(outcome.flags()->compute.modules, testing::ElementsAre("/a.so", "/b.so"));
+  for (const char* flag : {"--compute-threads=0", "--compute-threads=17", "--compute-nice=20",
+                           "--compute-nice=-1", "--cancel-grace=1"}) {
+    const Outcome wrong = ParseWith({flag});
+    EXPECT_EQ(wrong.exit_code(), 2) << flag;
+    EXPECT_THAT(wrong.err, HasSubstr(std::string(flag).substr(0, std::string(flag).find('='))));
+  }
+  std::vector<std::string> many;
+  for (int i = 0; i < 17; ++i) many.push_back(absl::StrCat("--task-module=/", i, ".so"));
+  EXPECT_THAT(ParseWith(many).err, HasSubstr("--task-module: 16 at most"));
+}
+
+TEST(WorkerFlagsTest, APurePoolNeedsNoJournal) {
+  const Outcome outcome = Parse({"--listen", "unix:/w", "--no-listen"});
+  ASSERT_NE(outcome.flags(), nullptr) << outcome.err;
+  EXPECT_TRUE(outcome.flags()->no_listen);
 }
 
 TEST(WorkerFlagsTest, EveryFlagArrives) {

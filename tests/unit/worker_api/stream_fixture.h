@@ -117,8 +117,10 @@ class StreamFixture : public ::testing::Test {
  protected:
   explicit StreamFixture(journal::Options options = {}, uint32_t max_subscribers = 1000)
       : journal_(std::move(options)) {
-    service_ = std::make_unique<WorkerService>(WorkerService::Options{kWorker, max_subscribers},
-                                               *journal_, journal_.signal(), journal_.clock());
+    compute_ = *ComputeHost::Create(kWorker, {}, nullptr, RealClock());
+    service_ = std::make_unique<WorkerService>(
+        WorkerService::Options{kWorker, max_subscribers},
+        WorkerService::Payloads{*journal_, journal_.signal()}, *compute_, journal_.clock());
     address_ = *ParseNetAddress(absl::StrCat("unix:", journal_.folder(), "/worker.sock"));
     auto bound = rpc::StartServer({.addresses = {address_}, .services = {service_.get()}});
     EXPECT_TRUE(bound.ok()) << bound.status();
@@ -183,6 +185,7 @@ class StreamFixture : public ::testing::Test {
   }
 
   TestJournal journal_;
+  std::unique_ptr<ComputeHost> compute_;
   std::unique_ptr<WorkerService> service_;
   NetAddress address_;
   std::unique_ptr<grpc::Server> server_;

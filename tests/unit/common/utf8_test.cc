@@ -1,8 +1,8 @@
-#include "services/coordinator/api/utf8.h"
+#include "services/common/utf8.h"
 
 #include "gtest/gtest.h"
 
-namespace center::coordinator {
+namespace center {
 namespace {
 
 TEST(ValidUtf8Test, TextStaysAsItIs) {
@@ -26,4 +26,4 @@ TEST(ValidUtf8Test, OverlongFormsAndSurrogatesAreNoCharacters) {
 }
 
 }  // namespace
-}  // namespace center::coordinator
+}  // namespace center

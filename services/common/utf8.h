@@ -6,7 +6,7 @@
 
 #include "absl/strings/string_view.h"
 
-namespace center::coordinator {
+namespace center {
 
 // `text` with every byte that belongs to no UTF-8 character as a C escape ("\xff").
 std::string ValidUtf8(absl::string_view text);
@@ -14,4 +14,4 @@ std::string ValidUtf8(absl::string_view text);
 // The same for text of several lines: what is not printable is escaped, line feeds stay.
 std::string Utf8Lines(absl::string_view text);
 
-}  // namespace center::coordinator
+}  // namespace center

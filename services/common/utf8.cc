@@ -1,4 +1,4 @@
-#include "services/coordinator/api/utf8.h"
+#include "services/common/utf8.h"
 
 #include <algorithm>
 #include <vector>
@@ -9,7 +9,7 @@
 #include "services/common/log.h"
 #include "simdjson.h"
 
-namespace center::coordinator {
+namespace center {
 namespace {
 
 constexpr size_t kCharacterBytesMax = 4;
@@ -49,4 +49,4 @@ std::string Utf8Lines(absl::string_view text) {
   return ValidUtf8(absl::StrJoin(lines, "\n"));
 }
 
-}  // namespace center::coordinator
+}  // namespace center

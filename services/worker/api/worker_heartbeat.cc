@@ -1,0 +1,74 @@
+// What a Worker tells its coordinator about itself, and when.
+#include <chrono>
+#include <utility>
+
+#include "services/worker/api/process_stats.h"
+#include "services/worker/api/worker.h"
+#include "services/worker/api/worker_messages.h"
+
+namespace center::worker {
+namespace {
+
+constexpr std::chrono::seconds kHeartbeatInterval{1};
+
+}  // namespace
+
+void Worker::Tick() {
+  if (state_ == State::kDraining) ContinueDrain();
+  const bool ingest_changed =
+      ingest_ != nullptr && (journal_->next_offset() != told_end_offset_ ||
+                             ingest_->counters().connections != told_connections_);
+  const bool changed = ingest_changed || compute_->stats().inputs_done != told_inputs_done_;
+  if (!changed && clock_.Steady() - last_heartbeat_ < kHeartbeatInterval) return;
+  SendHeartbeat();
+}
+
+void Worker::SendHeartbeat() {
+  const SteadyTime now = clock_.Steady();
+  if (now - last_reject_tick_ >= kHeartbeatInterval) {
+    if (rejects_ != nullptr) rejects_->Tick();
+    last_reject_tick_ = now;
+  }
+  last_heartbeat_ = now;
+  if (registry_ == nullptr) return;
+  v1::Heartbeat heartbeat = MakeHeartbeat();
+  told_end_offset_ = heartbeat.stats().end_offset();
+  told_connections_ = heartbeat.stats().connections();
+  told_inputs_done_ = heartbeat.stats().inputs_done();
+  registry_->SendHeartbeat(std::move(heartbeat));
+}
+
+v1::Heartbeat Worker::MakeHeartbeat() const {
+  v1::Heartbeat heartbeat;
+  heartbeat.set_state(state_ == State::kStarting ? v1::WORKER_STATE_STARTING
+                      : state_ == State::kReady  ? v1::WORKER_STATE_READY
+                                                 : v1::WORKER_STATE_DRAINING);
+  v1::WorkerStats& stats = *heartbeat.mutable_stats();
+  if (ingest_ != nullptr) AddIngestStats(&stats);
+  stats.set_subscribers(service_->streams());
+  const compute::Engine::Stats compute = compute_->stats();
+  stats.set_inputs_done(compute.inputs_done);
+  stats.set_chunks(static_cast<uint32_t>(compute.chunks));
+  SetDuration(compute.task_time, stats.mutable_task_time());
+  const ProcessStats process = ReadProcessStats();
+  stats.set_resident_bytes(process.resident_bytes);
+  SetDuration(process.cpu_time, stats.mutable_cpu_time());
+  return heartbeat;
+}
+
+void Worker::AddIngestStats(v1::WorkerStats* stats) const {
+  const ingest::Counters counters = ingest_->counters();
+  stats->set_connections(counters.connections);
+  stats->set_connections_accepted(counters.accepted);
+  stats->set_connections_rejected(counters.rejected);
+  stats->set_payloads(counters.payloads);
+  stats->set_bytes(counters.bytes);
+  stats->set_first_offset(journal_->first_offset());
+  stats->set_end_offset(journal_->next_offset());
+  stats->set_synced_offset(journal_->synced_end());
+  stats->set_journal_bytes(journal_->disk_bytes());
+  stats->set_corrupt_records(journal_->corrupt_records());
+  stats->set_blocked_reason(ingest_->blocked_reason());
+}
+
+}  // namespace center::worker
