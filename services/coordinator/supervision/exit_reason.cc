@@ -192,4 +192,47 @@ Death DescribeDeath(const ProcessExit& exit, const Slot& slot, const Evidence& e
   return death;
 }
 
+DeathKind KindOfDeath(DeathCause cause, int exit_code, bool ran_a_task) {
+  switch (cause) {
+    case DeathCause::kHung:
+      return DeathKind::kHung;
+    case DeathCause::kOutOfMemory:
+      return DeathKind::kOutOfMemory;
+    case DeathCause::kCleanExit:
+      return DeathKind::kCleanExit;
+    case DeathCause::kErrorExit:
+      if (exit_code == kExitUsage || exit_code == kExitUnknown) return DeathKind::kFatalExit;
+      return ran_a_task ? DeathKind::kTask : DeathKind::kFailure;
+    case DeathCause::kTaskTimeout:
+      return DeathKind::kTask;
+    case DeathCause::kCrash:
+    case DeathCause::kKilled:
+    case DeathCause::kUnknown:
+      return ran_a_task ? DeathKind::kTask : DeathKind::kFailure;
+    case DeathCause::kRequested:
+    case DeathCause::kStartTimeout:
+    case DeathCause::kDrainTimeout:
+    case DeathCause::kLaunchFailed:
+      break;
+  }
+  return DeathKind::kFailure;
+}
+
+std::string DescribeFailure(const Slot& slot, const std::string& reason) {
+  const std::string not_again = absl::StrCat(reason, "; not restarted by itself");
+  const SlotLimits& limits = slot.limits();
+  switch (slot.fail_cause()) {
+    case FailCause::kNone:
+      break;
+    case FailCause::kStartLimit:
+      return absl::StrCat(limits.start_limit_deaths, " deaths within ",
+                          FormatSeconds(limits.start_limit_window), "; the last one ", not_again);
+    case FailCause::kFatalExit:
+      return absl::StrCat("another try would end in the same way: ", not_again);
+    case FailCause::kPolicy:
+      return absl::StrCat("its restart policy is never: ", not_again);
+  }
+  return not_again;
+}
+
 }  // namespace center::supervision

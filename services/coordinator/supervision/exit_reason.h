@@ -11,6 +11,11 @@
 
 namespace center::supervision {
 
+// Exit codes of a worker that say that another try is useless: it does not understand its command
+// line, or is not known to the coordinator (two programs that do not belong together).
+inline constexpr int kExitUsage = 2;
+inline constexpr int kExitUnknown = 3;
+
 // As DeathCause of the API.
 enum class DeathCause {
   kRequested,    // asked to end, and did
@@ -51,6 +56,14 @@ Death DescribeDeath(const ProcessExit& exit, const Slot& slot, const Evidence& e
 
 // The part after "killed by Center: ". REQUIRES: slot.kill_cause() is not kNone.
 std::string DescribeKill(const Slot& slot);
+
+// Why a slot is FAILED after a death for `reason`, as above:
+//   5 deaths within 30.0 s; the last one exited with code 1; not restarted by itself
+// REQUIRES: its state is FAILED.
+std::string DescribeFailure(const Slot& slot, const std::string& reason);
+
+// What a death means to its slot.
+DeathKind KindOfDeath(DeathCause cause, int exit_code, bool ran_a_task);
 
 // "SIGKILL"; "signal 77" for one without a name.
 std::string SignalName(int signal);

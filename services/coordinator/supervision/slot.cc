@@ -25,20 +25,29 @@ absl::string_view SlotStateName(SlotState state) {
 
 void Slot::Start(SteadyTime now) {
   assert(state_ == SlotState::kStopped);
-  stop_requested_ = false;
-  stop_immediately_ = false;
+  Forget();
+  BeginProcess(now);
+}
+
+void Slot::Forget() {
   failures_ = 0;
   deaths_.clear();
-  BeginProcess(now);
+  fail_cause_ = FailCause::kNone;
 }
 
 void Slot::BeginProcess(SteadyTime now) {
   state_ = SlotState::kStarting;
+  stop_requested_ = false;
+  stop_immediately_ = false;
+  replace_ = false;
   registered_ = false;
   drain_confirmed_ = false;
   terminate_sent_ = false;
   kill_cause_ = KillCause::kNone;
   ready_since_.reset();
+  drain_timeout_ = limits_.drain_timeout;
+  liveness_timeout_ = limits_.liveness_timeout;
+  launched_ = now;
   state_deadline_ = now + limits_.start_timeout;
   liveness_deadline_ = kNever;
   escalate_deadline_ = kNever;
@@ -67,7 +76,7 @@ void Slot::Ready(SteadyTime now) {
     state_ = SlotState::kReady;
     ready_since_ = now;
     state_deadline_ = kNever;
-    liveness_deadline_ = now + limits_.liveness_timeout;
+    liveness_deadline_ = now + liveness_timeout_;
   }
   Heartbeat(now);
 }
@@ -75,7 +84,7 @@ void Slot::Ready(SteadyTime now) {
 void Slot::Heartbeat(SteadyTime now) {
   if (!live() || !registered_) return;
   // Once it is being killed, nothing that it says brings it back.
-  if (liveness_deadline_ != kNever) liveness_deadline_ = now + limits_.liveness_timeout;
+  if (liveness_deadline_ != kNever) liveness_deadline_ = now + liveness_timeout_;
 }
 
 void Slot::WorkerDrains(SteadyTime now) {
@@ -86,18 +95,20 @@ void Slot::WorkerDrains(SteadyTime now) {
     // Somebody else has told it to finish: a SIGTERM from outside.
     state_ = SlotState::kDraining;
     if (kill_cause_ == KillCause::kNone) {
-      state_deadline_ = now + limits_.drain_timeout + limits_.drain_grace;
-      liveness_deadline_ = now + limits_.liveness_timeout;
+      state_deadline_ = now + drain_allowance();
+      liveness_deadline_ = now + liveness_timeout_;
     }
   }
   Heartbeat(now);
 }
 
 SlotAction Slot::Stop(SteadyTime now, bool immediately) {
+  replace_ = false;
   if (!live()) {
     state_ = SlotState::kStopped;
     state_deadline_ = kNever;
     stop_requested_ = true;
+    fail_cause_ = FailCause::kNone;
     return SlotAction::kNone;
   }
   const bool first = !stop_requested_;
@@ -108,6 +119,17 @@ SlotAction Slot::Stop(SteadyTime now, bool immediately) {
   return BeginStop(now, immediately);
 }
 
+SlotAction Slot::Replace(SteadyTime now, bool immediately) {
+  if (!live()) {
+    Forget();
+    Wait(now, SteadyDuration::zero());
+    return SlotAction::kNone;
+  }
+  const SlotAction action = Stop(now, immediately);
+  replace_ = true;
+  return action;
+}
+
 SlotAction Slot::BeginStop(SteadyTime now, bool immediately) {
   const bool drains_already = state_ == SlotState::kDraining;
   state_ = SlotState::kDraining;
@@ -115,7 +137,7 @@ SlotAction Slot::BeginStop(SteadyTime now, bool immediately) {
   if (immediately) {
     state_deadline_ = now + limits_.drain_grace;
   } else if (!drains_already) {
-    state_deadline_ = now + limits_.drain_timeout + limits_.drain_grace;
+    state_deadline_ = now + drain_allowance();
   }
   if (drains_already && !immediately) return SlotAction::kNone;
   if (!registered_) {
@@ -128,7 +150,7 @@ SlotAction Slot::BeginStop(SteadyTime now, bool immediately) {
   return immediately ? SlotAction::kDrainNow : SlotAction::kDrain;
 }
 
-void Slot::Died(SteadyTime now) {
+void Slot::Died(SteadyTime now, DeathKind kind) {
   assert(live());
   state_deadline_ = kNever;
   liveness_deadline_ = kNever;
@@ -136,21 +158,41 @@ void Slot::Died(SteadyTime now) {
   registered_ = false;
   if (stop_requested_) {
     state_ = SlotState::kStopped;
+    if (!replace_) return;
+    Forget();
+    return Wait(now, SteadyDuration::zero());
+  }
+  if (kind == DeathKind::kCleanExit && limits_.restart != RestartPolicy::kAlways) {
+    state_ = SlotState::kStopped;
     return;
   }
-  if (ready_since_.has_value() && now - *ready_since_ >= limits_.stable_uptime) {
-    failures_ = 0;
-    deaths_.clear();
+  if (kind == DeathKind::kFatalExit) return Fail(FailCause::kFatalExit);
+  if (limits_.restart == RestartPolicy::kNever) return Fail(FailCause::kPolicy);
+  if (was_ready() && now - *ready_since_ >= limits_.stable_uptime) Forget();
+  if (CountsAgainstStartLimit(kind)) deaths_.push_back(now);
+  while (!deaths_.empty() && now - deaths_.front() > limits_.start_limit_window) {
+    deaths_.pop_front();
   }
-  deaths_.push_back(now);
-  while (now - deaths_.front() > limits_.start_limit_window) deaths_.pop_front();
-  if (deaths_.size() >= limits_.start_limit_deaths) {
-    state_ = SlotState::kFailed;
-    return;
-  }
+  if (deaths_.size() >= limits_.start_limit_deaths) return Fail(FailCause::kStartLimit);
+  if (kind == DeathKind::kTask && failures_ > 0) return Wait(now, limits_.backoff_min);
+  const SteadyDuration pause = NextBackoff();
+  Wait(now, kind == DeathKind::kOutOfMemory ? std::max(pause, limits_.out_of_memory_pause) : pause);
+}
+
+bool Slot::CountsAgainstStartLimit(DeathKind kind) const {
+  if (kind == DeathKind::kHung || kind == DeathKind::kTask) return false;
+  return kind != DeathKind::kCleanExit || !was_ready();
+}
+
+void Slot::Wait(SteadyTime now, SteadyDuration pause) {
   state_ = SlotState::kBackoff;
-  backoff_ = NextBackoff();
-  state_deadline_ = now + backoff_;
+  backoff_ = pause;
+  state_deadline_ = now + pause;
+}
+
+void Slot::Fail(FailCause cause) {
+  state_ = SlotState::kFailed;
+  fail_cause_ = cause;
 }
 
 SteadyDuration Slot::NextBackoff() {
@@ -182,7 +224,7 @@ SlotAction Slot::Tick(SteadyTime now) {
     }
   }
   if (now >= liveness_deadline_) {
-    silence_ = now - (liveness_deadline_ - limits_.liveness_timeout);
+    silence_ = now - (liveness_deadline_ - liveness_timeout_);
     return Kill(now, KillCause::kHung);
   }
   if (now >= escalate_deadline_) {
@@ -204,11 +246,18 @@ SlotAction Slot::Kill(SteadyTime now, KillCause cause) {
 
 void Slot::Forgive(SteadyTime now) {
   if (kill_cause_ != KillCause::kNone) return;
-  const SteadyTime again = now + limits_.liveness_timeout;
+  const SteadyTime again = now + liveness_timeout_;
   if (liveness_deadline_ != kNever) liveness_deadline_ = std::max(liveness_deadline_, again);
   if (state_ == SlotState::kStarting) state_deadline_ = std::max(state_deadline_, again);
   if (escalate_deadline_ != kNever) {
     escalate_deadline_ = std::max(escalate_deadline_, now + limits_.drain_answer_timeout);
+  }
+}
+
+void Slot::SetLimits(const SlotLimits& limits) {
+  limits_ = limits;
+  if (state_ == SlotState::kStarting && kill_cause_ == KillCause::kNone) {
+    state_deadline_ = launched_ + limits_.start_timeout;
   }
 }
 

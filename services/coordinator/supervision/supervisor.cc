@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "services/common/log.h"
+#include "services/common/status_macros.h"
 #include "services/coordinator/supervision/exit_reason.h"
 #include "services/coordinator/supervision/supervisor_internal.h"
 
@@ -36,31 +37,17 @@ Supervisor::~Supervisor() = default;
 
 absl::Status Supervisor::Start(ServerPlan plan) {
   const Scope scope(*this);
-  if (plan.slots == 0 || plan.slots > kSlotsPerServerMax) {
-    return absl::InvalidArgumentError(absl::StrCat("server ", plan.name, ": ", plan.slots,
-                                                   " workers; 1 to ", kSlotsPerServerMax,
-                                                   " are possible"));
-  }
-  if (plan.drain_timeout < absl::ZeroDuration() || plan.drain_timeout > kDrainTimeoutMax) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "server ", plan.name, ": a drain timeout of ", absl::FormatDuration(plan.drain_timeout),
-        "; 0 to ", absl::FormatDuration(kDrainTimeoutMax), " are possible"));
-  }
-  if (!plan.launch) return absl::InvalidArgumentError("the plan does not say what to launch");
+  RETURN_IF_ERROR(CheckPlan(plan));
   if (servers_.contains(plan.name)) {
     return absl::AlreadyExistsError(
         absl::StrCat("server ", plan.name, " runs already, or is still stopping"));
   }
-  SlotLimits limits = options_.limits;
-  limits.drain_timeout = absl::ToChronoNanoseconds(plan.drain_timeout);
   const auto position = servers_.emplace(plan.name, std::make_unique<Server>()).first;
   Server& server = *position->second;
+  server.limits = LimitsOf(plan);
   server.plan = std::move(plan);
-  const SteadyTime now = clock_.Steady();
   for (uint32_t i = 0; i < server.plan.slots; ++i) {
-    Process& process = server.processes.emplace_back(
-        server, i, absl::StrCat(server.plan.name, "/", i), Slot(limits, options_.random));
-    process.slot.Start(now);
+    Process& process = AddSlot(server);
     if (i > 0) {
       LaunchOrDie(process);
     } else if (const absl::Status status = Launch(process); !status.ok()) {
@@ -72,6 +59,39 @@ absl::Status Supervisor::Start(ServerPlan plan) {
   return absl::OkStatus();
 }
 
+absl::Status Supervisor::CheckPlan(const ServerPlan& plan) {
+  if (plan.slots == 0 || plan.slots > kSlotsPerServerMax) {
+    return absl::InvalidArgumentError(absl::StrCat("server ", plan.name, ": ", plan.slots,
+                                                   " workers; 1 to ", kSlotsPerServerMax,
+                                                   " are possible"));
+  }
+  if (plan.drain_timeout < absl::ZeroDuration() || plan.drain_timeout > kDrainTimeoutMax) {
+    return absl::InvalidArgumentError(absl::StrCat(
+        "server ", plan.name, ": a drain timeout of ", absl::FormatDuration(plan.drain_timeout),
+        "; 0 to ", absl::FormatDuration(kDrainTimeoutMax), " are possible"));
+  }
+  if (!plan.launch) return absl::InvalidArgumentError("the plan does not say what to launch");
+  return absl::OkStatus();
+}
+
+SlotLimits Supervisor::LimitsOf(const ServerPlan& plan) const {
+  SlotLimits limits = options_.limits;
+  limits.restart = plan.restart;
+  limits.drain_timeout = absl::ToChronoNanoseconds(plan.drain_timeout);
+  limits.start_timeout = absl::ToChronoNanoseconds(plan.start_timeout);
+  limits.liveness_timeout = absl::ToChronoNanoseconds(plan.liveness_timeout);
+  return limits;
+}
+
+Supervisor::Process& Supervisor::AddSlot(Server& server) {
+  const auto index = static_cast<uint32_t>(server.processes.size());
+  Process& process =
+      server.processes.emplace_back(server, index, absl::StrCat(server.plan.name, "/", index),
+                                    Slot(server.limits, options_.random));
+  process.slot.Start(clock_.Steady());
+  return process;
+}
+
 absl::Status Supervisor::Stop(absl::string_view server_name, bool now) {
   const Scope scope(*this);
   const auto found = servers_.find(std::string(server_name));
@@ -81,18 +101,27 @@ absl::Status Supervisor::Stop(absl::string_view server_name, bool now) {
   Server& server = *found->second;
   server.stopping = true;
   for (Process& process : server.processes) {
-    const SlotState before = process.slot.state();
-    const SlotAction action = process.slot.Stop(clock_.Steady(), now);
-    if (process.slot.state() != before) NotifyChanged(process);
-    if (before != SlotState::kDraining && process.slot.state() == SlotState::kDraining) {
-      NotifyEvent(EventType::kWorkerDraining, process,
-                  now ? "asked to finish at once: the server is stopped"
-                      : "asked to finish: the server is stopped");
-    }
-    Apply(process, action);
+    End(process, Ending::kStop, now, "the server is stopped");
+  }
+  if (server.roll.has_value()) {
+    EndRoll(server,
+            {.outcome = RollOutcome::kStopped, .reason = "the server was stopped meanwhile"});
   }
   RemoveIfStopped(server);
   return absl::OkStatus();
+}
+
+void Supervisor::End(Process& process, Ending ending, bool now, absl::string_view why) {
+  const SlotState before = process.slot.state();
+  const SteadyTime time = clock_.Steady();
+  const SlotAction action =
+      ending == Ending::kReplace ? process.slot.Replace(time, now) : process.slot.Stop(time, now);
+  if (process.slot.state() != before) NotifyChanged(process);
+  if (before != SlotState::kDraining && process.slot.state() == SlotState::kDraining) {
+    NotifyEvent(EventType::kWorkerDraining, process,
+                absl::StrCat("asked to finish", now ? " at once: " : ": ", why));
+  }
+  Apply(process, action);
 }
 
 absl::Status Supervisor::Register(absl::string_view worker, int64_t pid, absl::string_view token) {
@@ -226,6 +255,7 @@ void Supervisor::DeliverNotifications() {
     const std::function<void()> notify = std::move(notifications_.front());
     notifications_.pop_front();
     notify();
+    StepRolls();  // it may have called back
   }
 }
 

@@ -3,8 +3,17 @@
 // stopped, and says why for each. What happens when is decided by Slot (slot.h); this class
 // connects slots with processes.
 //
-// Lifecycle of a server: Start -> (slots live, die, restart on their own) -> Stop ->
-// Observer::OnServerStopped, after which the name is unknown here again and may be started anew.
+// Lifecycle of a server: Start -> (slots live, die, restart on their own; Scale, SetPlan, Roll) ->
+// Stop -> Observer::OnServerStopped, after which the name is unknown here again and may be started
+// anew.
+//
+// A roll replaces the processes of slots, one slot at a time:
+//   - Slots that do not serve now come first: if the new program is no good, nobody misses them.
+//   - A slot that serves is taken away only while every other slot is READY, or has given up.
+//   - The next slot follows when the process of the one before is READY. A process that dies before
+//   it
+//     is READY ends the roll; the slots that are left keep their processes. One that dies later is
+//     restarted as ever, and waited for. A slot whose process has died meanwhile has a new one.
 //
 // All of it belongs to the control thread. Observer calls are made at the end of the call (or exit
 // report) that caused them, in order, when the supervisor is consistent again: an observer may call
@@ -42,6 +51,11 @@ struct ServerPlan {
   std::string name;
   uint32_t slots = 1;
   absl::Duration drain_timeout = absl::Seconds(10);
+  absl::Duration start_timeout = absl::Seconds(10);
+  absl::Duration liveness_timeout = absl::Seconds(5);
+  RestartPolicy restart = RestartPolicy::kAlways;
+  // Of the settings with which `launch` launches: a process with a smaller one is outdated.
+  uint64_t generation = 0;
   // What to run for a slot. The token is to reach the process as CENTER_WORKER_TOKEN; it is new for
   // every process. Called for every launch, for as long as the server runs.
   std::function<LaunchSpec(uint32_t slot, const std::string& token)> launch;
@@ -63,10 +77,38 @@ struct ExitRecord {
 struct SlotView {
   uint32_t slot = 0;
   SlotState state = SlotState::kStopped;
-  int64_t pid = 0;        // 0 when there is no process
-  absl::Time start_time;  // of the process, or of the last one
-  uint64_t restarts = 0;  // launches after the first
+  int64_t pid = 0;          // 0 when there is no process
+  absl::Time start_time;    // of the process, or of the last one
+  uint64_t restarts = 0;    // launches after the first
+  uint64_t generation = 0;  // of the process, or of the last one
+  bool leaving = false;     // scaled away: it goes when its process has ended
   absl::optional<ExitRecord> last_exit;
+};
+
+enum class RollOutcome {
+  kDone,
+  kFailed,   // a process did not become READY
+  kStopped,  // the server was stopped, or the one slot that was meant scaled away
+};
+
+struct RollResult {
+  RollOutcome outcome = RollOutcome::kDone;
+  std::string reason;             // for people, one line; empty for kDone
+  absl::optional<uint32_t> slot;  // for kFailed: whose process it was
+  uint32_t replaced = 0;          // processes
+};
+
+struct RollOptions {
+  bool now = false;                    // do not wait for open connections
+  bool only_outdated = false;          // only processes with a smaller generation than the plan's
+  absl::optional<uint32_t> only_slot;  // only this one, whatever the others do
+  // Called once, as the calls of Observer are.
+  std::function<void(const RollResult&)> done;
+};
+
+struct RollProgress {
+  uint32_t replaced = 0;
+  uint32_t total = 0;
 };
 
 enum class EventType {
@@ -102,7 +144,7 @@ class Observer {
 };
 
 struct SupervisorOptions {
-  SlotLimits limits;  // drain_timeout is taken from the plan
+  SlotLimits limits;  // but for what the plan says
   // A Tick that comes later than this after its deadline means that this process itself stood still
   // (stopped, starved, suspended). Heartbeats then wait unread, and nobody is killed for them: the
   // timers of silence start again.
@@ -131,6 +173,19 @@ class Supervisor {
   // for open connections. NotFound. May be repeated.
   absl::Status Stop(absl::string_view server, bool now);
 
+  // Changes the number of slots: starts new ones, or ends the highest. One that is on its way out
+  // is taken back: a new process follows the old one. Errors: InvalidArgument, NotFound,
+  // FailedPrecondition (the server is stopping).
+  absl::Status Scale(absl::string_view server, uint32_t slots, bool now);
+  // New settings: the restart policy and the start timeout hold at once, the rest for processes
+  // that are launched from now on. plan.slots is ignored. Errors: as Start, and NotFound.
+  absl::Status SetPlan(ServerPlan plan);
+  // Begins a roll (see above). Errors: NotFound (no such server or slot), FailedPrecondition (it is
+  // stopping), AlreadyExists (a roll is under way): then `done` is not called.
+  absl::Status Roll(absl::string_view server, RollOptions options);
+  // How far a roll has come; nothing when there is none.
+  absl::optional<RollProgress> Rolling(absl::string_view server) const;
+
   // A process says who it is. FailedPrecondition, with the reason, when that slot does not exist,
   // has no process, or has another one: the caller must end. May be repeated by the same process
   // (its stream broke).
@@ -157,6 +212,15 @@ class Supervisor {
 
   Process* FindRegistered(absl::string_view worker);
   Process* Find(absl::string_view worker);
+  static absl::Status CheckPlan(const ServerPlan& plan);
+  SlotLimits LimitsOf(const ServerPlan& plan) const;
+  absl::StatusOr<Server*> FindServing(absl::string_view server);
+  Process& AddSlot(Server& server);
+  // Asks the process of a slot to end, for good or to be replaced; `why` goes into the event.
+  enum class Ending { kStop, kReplace };
+  void End(Process& process, Ending ending, bool now, absl::string_view why);
+  // Forgets slots that were scaled away and have ended.
+  void Trim(Server& server);
   absl::Status Launch(Process& process);
   void LaunchOrDie(Process& process);
   void OnExit(absl::string_view server, uint32_t slot, uint64_t launch_id, ProcessExit exit);
@@ -169,6 +233,13 @@ class Supervisor {
   void Kill(Process& process);
   void SendSignal(const Process& process, int signal);
   void RemoveIfStopped(Server& server);
+
+  // supervisor_roll.cc
+  void StepRolls();
+  bool StepRoll(Server& server);
+  absl::optional<uint32_t> NextToRoll(const Server& server) const;
+  void NoteDeath(const Process& process, bool was_ready, const std::string& reason);
+  void EndRoll(Server& server, RollResult result);
 
   void NotifyChanged(const Process& process);
   void NotifyEvent(EventType type, const Process& process, std::string reason,

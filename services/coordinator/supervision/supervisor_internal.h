@@ -1,11 +1,13 @@
-// The insides of Supervisor, shared by its two source files only: supervisor.cc (its public calls)
-// and supervisor_processes.cc (launches, deaths, signals).
+// The insides of Supervisor, shared by its source files only: supervisor.cc (its public calls),
+// supervisor_roll.cc (changes to a server that runs) and supervisor_processes.cc (launches, deaths,
+// signals).
 #pragma once
 
 #include <cstdint>
 #include <deque>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "services/coordinator/supervision/supervisor.h"
 
@@ -25,6 +27,8 @@ struct Supervisor::Process {
                     .pid = pid,
                     .start_time = start_time,
                     .restarts = launches == 0 ? 0 : launches - 1,
+                    .generation = generation,
+                    .leaving = leaving,
                     .last_exit = last_exit};
   }
 
@@ -38,14 +42,30 @@ struct Supervisor::Process {
   absl::Time start_time;
   SteadyTime launched;
   uint64_t launches = 0;
+  uint64_t generation = 0;  // of the plan with which it was launched
+  bool leaving = false;     // scaled away
   bool kill_reported = false;
   absl::optional<ExitRecord> last_exit;
 };
 
+// A roll that is under way.
+struct RollState {
+  RollOptions options;
+  std::vector<uint32_t> pending;     // slots that are still to be replaced, ascending
+  absl::optional<uint32_t> current;  // the one that is being replaced
+  uint64_t launched_before = 0;      // its new process has a greater launch_id
+  uint64_t began = 0;                // processes with a greater launch_id are new anyhow
+  uint32_t replaced = 0;
+  uint32_t total = 0;
+  absl::optional<RollResult> failed;  // it ends with this
+};
+
 struct Supervisor::Server {
   ServerPlan plan;
+  SlotLimits limits;
   bool stopping = false;
   std::deque<Process> processes;  // by slot; never moved
+  absl::optional<RollState> roll;
 };
 
 // Encloses every public call and exit report: what the observer is to hear, it hears when the
@@ -55,6 +75,7 @@ class Supervisor::Scope {
   explicit Scope(Supervisor& supervisor) : supervisor_(supervisor) { ++supervisor_.depth_; }
   ~Scope() {
     if (supervisor_.depth_ == 1) {
+      supervisor_.StepRolls();
       supervisor_.DeliverNotifications();
       supervisor_.AnnounceDeadline();
     }

@@ -46,6 +46,7 @@ absl::Status Supervisor::Launch(Process& process) {
   process.start_time = clock_.Wall();
   process.launched = clock_.Steady();
   process.kill_reported = false;
+  process.generation = process.server.plan.generation;
   ++process.launches;
   NotifyChanged(process);
   NotifyEvent(EventType::kWorkerStarted, process, absl::StrCat("launched as process ", pid),
@@ -67,12 +68,13 @@ void Supervisor::OnExit(absl::string_view server_name, uint32_t slot, uint64_t l
                         ProcessExit exit) {
   const Scope scope(*this);
   const auto found = servers_.find(std::string(server_name));
-  if (found == servers_.end()) return;
+  if (found == servers_.end() || slot >= found->second->processes.size()) return;
   Server& server = *found->second;
   Process& process = server.processes[slot];
   if (process.launch_id != launch_id) return;
   RecordDeath(process, Examine(process, std::move(exit)));
   Advance(process);
+  Trim(server);
   RemoveIfStopped(server);
 }
 
@@ -95,7 +97,8 @@ void Supervisor::RecordDeath(Process& process, ExitRecord record) {
   const bool requested = process.slot.stop_requested();
   const std::string reason = record.reason;
   const auto details = ExitDetails(record, now - process.launched);
-  process.slot.Died(now);
+  if (!requested) NoteDeath(process, process.slot.was_ready(), reason);
+  process.slot.Died(now, KindOfDeath(record.cause, record.exit.exit_code, !record.running.empty()));
   process.pid = 0;
   process.token.clear();
   record.requested = requested;
@@ -103,13 +106,10 @@ void Supervisor::RecordDeath(Process& process, ExitRecord record) {
   NotifyChanged(process);
   NotifyEvent(requested ? EventType::kWorkerStopped : EventType::kWorkerDied, process, reason,
               details);
-  const SlotLimits& limits = process.slot.limits();
   if (process.slot.state() == SlotState::kFailed) {
-    NotifyEvent(
-        EventType::kWorkerFailed, process,
-        absl::StrCat(limits.start_limit_deaths, " deaths within ",
-                     FormatSeconds(limits.start_limit_window),
-                     ": not restarted until the server is started again; the last one ", reason));
+    NotifyEvent(EventType::kWorkerFailed, process, DescribeFailure(process.slot, reason));
+  } else if (process.slot.state() == SlotState::kStopped && !requested) {
+    NotifyEvent(EventType::kWorkerStopped, process, "not restarted: so its restart policy says");
   } else if (process.slot.state() == SlotState::kBackoff &&
              process.slot.backoff() > SteadyDuration::zero()) {
     NotifyEvent(EventType::kWorkerBackoff, process,

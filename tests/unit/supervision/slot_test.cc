@@ -19,7 +19,7 @@ class SlotTest : public testing::Test {
   }
   // The process dies; returns the pause before the next one, which is then launched.
   SteadyDuration DieAndRestart() {
-    slot.Died(now);
+    slot.Died(now, DeathKind::kFailure);
     EXPECT_EQ(slot.state(), SlotState::kBackoff);
     const SteadyDuration pause = slot.deadline() - now;
     EXPECT_EQ(pause, slot.backoff());
@@ -75,7 +75,7 @@ TEST_F(SlotTest, ProcessThatNeverBecomesReadyIsKilled) {
   EXPECT_EQ(slot.Tick(now), SlotAction::kNone);
   slot.Ready(now);  // too late
   EXPECT_EQ(slot.state(), SlotState::kStarting);
-  slot.Died(now);
+  slot.Died(now, DeathKind::kFailure);
   EXPECT_EQ(slot.state(), SlotState::kBackoff);
 }
 
@@ -109,7 +109,7 @@ TEST_F(SlotTest, KillInDrainingKeepsItsFirstCause) {
   EXPECT_EQ(slot.state(), SlotState::kDraining);
   EXPECT_EQ(TickAtDeadline(), SlotAction::kKill);
   EXPECT_EQ(slot.kill_cause(), KillCause::kHung);
-  slot.Died(now);
+  slot.Died(now, DeathKind::kFailure);
   EXPECT_EQ(slot.state(), SlotState::kStopped);
 }
 
@@ -119,7 +119,7 @@ TEST_F(SlotTest, FirstRestartIsImmediateThenThePauseDoubles) {
   Slot other(limits, [] { return 0.5; });
   other.Start(now);
   for (const int expected_ms : {0, 100, 200, 400, 800, 1000, 1000, 1000}) {
-    other.Died(now);
+    other.Died(now, DeathKind::kFailure);
     EXPECT_EQ(other.backoff(), milliseconds(expected_ms));
     now = other.deadline();
     EXPECT_EQ(other.Tick(now), SlotAction::kLaunch);
@@ -180,7 +180,7 @@ TEST_F(SlotTest, UptimeCountsFromReadyNotFromLaunch) {
 TEST_F(SlotTest, FifthDeathWithinThirtySecondsFails) {
   slot.Start(now);
   for (int i = 0; i < 4; ++i) DieAndRestart();
-  slot.Died(now);
+  slot.Died(now, DeathKind::kFailure);
   EXPECT_EQ(slot.state(), SlotState::kFailed);
   EXPECT_EQ(slot.deadline(), SteadyTime::max());
   EXPECT_EQ(slot.Tick(now + std::chrono::hours(1)), SlotAction::kNone);
@@ -192,7 +192,7 @@ TEST_F(SlotTest, FifthDeathAtTheEdgeOfTheWindow) {
   const SteadyTime first_death = now;
   for (int i = 0; i < 4; ++i) DieAndRestart();
   now = first_death + seconds(30);
-  slot.Died(now);
+  slot.Died(now, DeathKind::kFailure);
   EXPECT_EQ(slot.state(), SlotState::kFailed);
 }
 
@@ -201,14 +201,14 @@ TEST_F(SlotTest, FifthDeathAfterTheWindowDoesNotFail) {
   const SteadyTime first_death = now;
   for (int i = 0; i < 4; ++i) DieAndRestart();
   now = first_death + seconds(30) + milliseconds(1);
-  slot.Died(now);
+  slot.Died(now, DeathKind::kFailure);
   EXPECT_EQ(slot.state(), SlotState::kBackoff);
 }
 
 TEST_F(SlotTest, StopOfFailedAndNewStartForgetsItsDeaths) {
   slot.Start(now);
   for (int i = 0; i < 4; ++i) DieAndRestart();
-  slot.Died(now);
+  slot.Died(now, DeathKind::kFailure);
   ASSERT_EQ(slot.state(), SlotState::kFailed);
   EXPECT_EQ(slot.Stop(now, false), SlotAction::kNone);
   EXPECT_EQ(slot.state(), SlotState::kStopped);
@@ -219,7 +219,7 @@ TEST_F(SlotTest, StopOfFailedAndNewStartForgetsItsDeaths) {
 TEST_F(SlotTest, StopDuringBackoffStopsAtOnceAndLaunchesNothing) {
   slot.Start(now);
   DieAndRestart();
-  slot.Died(now);
+  slot.Died(now, DeathKind::kFailure);
   ASSERT_EQ(slot.state(), SlotState::kBackoff);
   EXPECT_EQ(slot.Stop(now, false), SlotAction::kNone);
   EXPECT_EQ(slot.state(), SlotState::kStopped);
@@ -243,7 +243,7 @@ TEST_F(SlotTest, StopOfReadyDrainsOverTheStream) {
   EXPECT_EQ(slot.Stop(now, false), SlotAction::kDrain);
   EXPECT_EQ(slot.state(), SlotState::kDraining);
   slot.WorkerDrains(now);
-  slot.Died(now);
+  slot.Died(now, DeathKind::kFailure);
   EXPECT_EQ(slot.state(), SlotState::kStopped);
 }
 
@@ -349,13 +349,13 @@ TEST_F(SlotTest, StopOfAWorkerThatDrainsByItselfStopsIt) {
   StartReady();
   slot.WorkerDrains(now);
   EXPECT_EQ(slot.Stop(now, false), SlotAction::kNone);
-  slot.Died(now);
+  slot.Died(now, DeathKind::kFailure);
   EXPECT_EQ(slot.state(), SlotState::kStopped);
 }
 
 TEST_F(SlotTest, ReportsOfADeadProcessAreIgnored) {
   StartReady();
-  slot.Died(now);
+  slot.Died(now, DeathKind::kFailure);
   ASSERT_EQ(slot.state(), SlotState::kBackoff);
   slot.Ready(now);
   slot.Heartbeat(now);

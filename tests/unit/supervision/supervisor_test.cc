@@ -146,8 +146,8 @@ TEST_F(SupervisorTest, DeathIsRecordedWithItsCauseAndRestartedAtOnce) {
 
 TEST_F(SupervisorTest, SecondDeathWaitsThenRestarts) {
   ASSERT_TRUE(supervisor->Start(Plan("s", 1)).ok());
-  launcher.ExitWithCode(Pid("s/0"), 3);
-  launcher.ExitWithCode(Pid("s/0"), 3);
+  launcher.ExitWithCode(Pid("s/0"), 4);
+  launcher.ExitWithCode(Pid("s/0"), 4);
   EXPECT_EQ(State("s/0"), SlotState::kBackoff);
   EXPECT_EQ(View("s/0").pid, 0);
   EXPECT_THAT(observer.Events(EventType::kWorkerBackoff), ElementsAre("s/0: restarted in 0.1 s"));
@@ -166,8 +166,8 @@ TEST_F(SupervisorTest, CrashLoopFailsItsSlotAndNoOther) {
   }
   EXPECT_EQ(State("s/0"), SlotState::kFailed);
   EXPECT_THAT(observer.Events(EventType::kWorkerFailed),
-              ElementsAre("s/0: 5 deaths within 30.0 s: not restarted until the server is started "
-                          "again; the last one exited with code 1"));
+              ElementsAre("s/0: 5 deaths within 30.0 s; the last one exited with code 1; "
+                          "not restarted by itself"));
   PassAlive(seconds(120), {"s/1"});
   EXPECT_EQ(State("s/0"), SlotState::kFailed);
   EXPECT_EQ(State("s/1"), SlotState::kReady);
