@@ -13,17 +13,24 @@
 namespace center::coordinator {
 namespace {
 
-absl::Status Stopping() {
-  return rpc::WithReason(absl::UnavailableError("the coordinator is stopping"),
-                         "COORDINATOR_STOPPING");
-}
-
 absl::Status ServerRunning(const std::string& name, absl::string_view what) {
   return rpc::WithReason(absl::AlreadyExistsError(absl::StrCat("server '", name, "' ", what)),
                          "SERVER_RUNNING", {{"server", name}});
 }
 
-// What a failed bind means to the one who asked for it. `holder` is the server that has the port.
+supervision::RestartPolicy ToPolicy(v1::RestartPolicy policy) {
+  switch (policy) {
+    case v1::RESTART_POLICY_ON_FAILURE:
+      return supervision::RestartPolicy::kOnFailure;
+    case v1::RESTART_POLICY_NEVER:
+      return supervision::RestartPolicy::kNever;
+    default:
+      return supervision::RestartPolicy::kAlways;
+  }
+}
+
+}  // namespace
+
 absl::Status BindError(const absl::Status& status, const v1::ServerSpec& spec, uint32_t port,
                        const std::string& holder) {
   const std::string port_text = absl::StrCat(port);
@@ -52,24 +59,41 @@ absl::Status BindError(const absl::Status& status, const v1::ServerSpec& spec, u
   }
 }
 
-}  // namespace
-
 absl::Status ServerNotFound(absl::string_view name) {
   return rpc::WithReason(absl::NotFoundError(absl::StrCat("there is no server '", name, "'")),
                          "SERVER_NOT_FOUND", {{"server", name}});
+}
+
+absl::Status ServerStopped(absl::string_view name) {
+  return rpc::WithReason(
+      absl::FailedPreconditionError(absl::StrCat("server '", name, "' is not running")),
+      "SERVER_STOPPED", {{"server", name}});
+}
+
+absl::Status CoordinatorStopping() {
+  return rpc::WithReason(absl::UnavailableError("the coordinator is stopping"),
+                         "COORDINATOR_STOPPING");
+}
+
+absl::Status CheckNameAndId(const std::string& name, const std::string& request_id) {
+  std::vector<rpc::FieldViolation> violations;
+  CheckName(name, &violations);
+  CheckRequestId(request_id, &violations);
+  return violations.empty() ? absl::OkStatus() : rpc::InvalidFields(violations);
 }
 
 Fleet::Fleet(Dependencies dependencies, LaunchContext launch)
     : deps_(std::move(dependencies)),
       launch_(std::move(launch)),
       supervisor_(*deps_.launcher, *deps_.clock, *this, {.on_deadline = deps_.arm_timer}),
-      requests_(*deps_.store, *deps_.clock) {}
+      requests_(*deps_.store, *deps_.clock),
+      deadlines_(deps_.arm_timer) {}
 
 Fleet::~Fleet() = default;
 
 void Fleet::StartServer(const v1::StartServerRequest& request, SteadyTime deadline,
                         ServerAnswer answer) {
-  if (shutting_down_) return answer(Stopping());
+  if (shutting_down_) return answer(CoordinatorStopping());
   if (request.request_id().size() > kRequestIdBytesMax) {
     return answer(CheckStart(request, ServerNameOrDefault(request.name())).status());
   }
@@ -99,7 +123,7 @@ void Fleet::StartChecked(const v1::StartServerRequest& request, SteadyTime deadl
   uint32_t port = spec->port();
   if (auto found = servers_.find(name); found != servers_.end()) {
     Entry& entry = found->second;
-    if (entry.run == Run::kSupervised && AllFailed(entry)) {
+    if (entry.run == Run::kSupervised && NobodyLeft(entry)) {
       // Nothing of it runs. Its failed slots are forgotten first, then it is started as if stopped.
       entry.stop_waiters.push_back([this, request, deadline, answer = std::move(answer)] {
         StartChecked(request, deadline, answer);
@@ -119,71 +143,82 @@ void Fleet::StartChecked(const v1::StartServerRequest& request, SteadyTime deadl
                         "SERVER_LIMIT"));
   }
   const bool wait_ready = request.wait_ready();
-  Bind(name, *std::move(spec), port,
-       [=, this, answer = std::move(answer)](const absl::Status& status) {
-         if (!status.ok()) return answer(status);
-         Entry& entry = servers_.at(name);
-         if (!wait_ready) return answer(View(entry));
-         entry.start_waiters.push_back({deadline, answer});
-         deps_.arm_timer(deadline);
-         dirty_.insert(name);
-         ScheduleSettle();
-       });
+  Bind(name, *spec, port, [=, this, answer = std::move(answer)](const absl::Status& status) {
+    if (!status.ok()) return answer(status);
+    Entry& entry = servers_.at(name);
+    if (!wait_ready) return answer(View(entry));
+    entry.start_waiters.push_back({deadline, answer});
+    deps_.arm_timer(deadline);
+    dirty_.insert(name);
+    ScheduleSettle();
+  });
 }
 
-void Fleet::Bind(const std::string& name, v1::ServerSpec spec, uint32_t port,
+void Fleet::Listen(const v1::ServerSpec& spec, uint32_t port, Listened done) {
+  if (spec.no_listen()) return done(ScopedFd());
+  deps_.listen(spec.host(), static_cast<uint16_t>(port), std::move(done));
+}
+
+void Fleet::Bind(const std::string& name, const v1::ServerSpec& spec, uint32_t port,
                  std::function<void(absl::Status)> done) {
   const bool is_new = !servers_.contains(name);
   Entry& binding = servers_[name];
   if (is_new) binding.record.name = name;
   const Run before = is_new ? Run::kStopped : binding.run;
-  const std::string host = spec.host();
   binding.run = Run::kBinding;
-  deps_.listen(
-      host, static_cast<uint16_t>(port),
-      [=, this, spec = std::move(spec), done = std::move(done)](absl::StatusOr<ScopedFd> listener) {
-        // Nobody takes an entry away while it is being bound.
-        Entry& entry = servers_.at(name);
-        absl::Status status;
-        if (shutting_down_) {
-          status = Stopping();
-        } else if (listener.ok()) {
-          status = Launch(name, spec, *std::move(listener));
-        } else {
-          std::string holder;
-          for (const auto& [other, candidate] : servers_) {
-            if (candidate.listener.valid() && candidate.record.port == port) holder = other;
-          }
-          status = BindError(listener.status(), spec, port, holder);
-        }
-        if (!status.ok()) {
-          if (is_new) {
-            servers_.erase(name);
-          } else if (before == Run::kReaping || entry.record.desired_running) {
-            entry.run = Run::kBroken;
-            entry.detail = std::string(status.message());
-          } else {
-            entry.run = before;
-          }
-        }
-        dirty_.insert(name);
-        ScheduleSettle();
-        done(std::move(status));
-      });
+  Listen(spec, port,
+         [=, this, spec = spec, done = std::move(done)](absl::StatusOr<ScopedFd> listener) {
+           // Nobody takes an entry away while it is being bound.
+           Entry& entry = servers_.at(name);
+           absl::Status status;
+           if (shutting_down_) {
+             status = CoordinatorStopping();
+           } else if (listener.ok()) {
+             status = Launch(name, spec, *std::move(listener));
+           } else {
+             status = BindError(listener.status(), spec, port, HolderOf(port));
+           }
+           if (!status.ok()) {
+             if (is_new) {
+               servers_.erase(name);
+             } else if (before == Run::kReaping || entry.record.desired_running) {
+               entry.run = Run::kBroken;
+               entry.detail = std::string(status.message());
+             } else {
+               entry.run = before;
+             }
+           }
+           dirty_.insert(name);
+           ScheduleSettle();
+           done(std::move(status));
+         });
+}
+
+std::string Fleet::HolderOf(uint32_t port) const {
+  for (const auto& [name, candidate] : servers_) {
+    if (candidate.listener.valid() && candidate.record.port == port) return name;
+  }
+  return "";
 }
 
 absl::Status Fleet::Launch(const std::string& name, v1::ServerSpec spec, ScopedFd listener) {
   Entry& entry = servers_.at(name);
-  ASSIGN_OR_RETURN(const uint16_t port, LocalPort(listener.get()));
+  uint16_t port = 0;
+  if (listener.valid()) {
+    ASSIGN_OR_RETURN(port, LocalPort(listener.get()));
+  }
   ASSIGN_OR_RETURN(ScopedFd scoreboard, Scoreboard::CreateMemfd());
   const bool is_new = entry.record.spec.empty();
   const state::ServerRecord before = entry.record;
+  std::string stored = spec.SerializeAsString();
+  const bool changed = !is_new && before.spec != stored;
   const state::ServerRecord wanted{
       .name = name,
-      .spec = spec.SerializeAsString(),
+      .spec = std::move(stored),
       .desired_running = true,
       .create_time = is_new ? deps_.clock->Wall() : before.create_time,
       .port = port,
+      .generation = before.generation + (changed ? 1 : 0),
   };
   const bool unchanged =
       before.desired_running && before.port == port && before.spec == wanted.spec;
@@ -206,13 +241,17 @@ absl::Status Fleet::Launch(const std::string& name, v1::ServerSpec spec, ScopedF
   return status;
 }
 
-absl::Status Fleet::Supervise(Entry& entry) {
-  const std::string name = entry.record.name;
+supervision::ServerPlan Fleet::PlanOf(const Entry& entry) {
+  const v1::ServerSpec& spec = entry.spec;
   supervision::ServerPlan plan;
-  plan.name = name;
-  plan.slots = entry.spec.workers();
-  plan.drain_timeout = ToDuration(entry.spec.drain_timeout());
-  plan.launch = [this, name](uint32_t slot, const std::string& token) {
+  plan.name = entry.record.name;
+  plan.slots = spec.workers();
+  plan.drain_timeout = ToDuration(spec.drain_timeout());
+  plan.start_timeout = ToDuration(spec.start_timeout());
+  plan.liveness_timeout = ToDuration(spec.liveness_timeout());
+  plan.restart = ToPolicy(spec.restart());
+  plan.generation = entry.record.generation;
+  plan.launch = [this, name = plan.name](uint32_t slot, const std::string& token) {
     const Entry& launched = servers_.at(name);
     return WorkerLaunch(launch_, launched.spec,
                         {.server = name,
@@ -221,28 +260,34 @@ absl::Status Fleet::Supervise(Entry& entry) {
                          .listener_fd = launched.listener.get(),
                          .scoreboard_fd = launched.scoreboard.get()});
   };
-  plan.examine = [this, name](uint32_t slot, const supervision::ProcessExit& exit) {
+  plan.examine = [this, name = plan.name](uint32_t slot, const supervision::ProcessExit& exit) {
     return Examine(servers_.at(name), slot, exit);
   };
+  return plan;
+}
+
+absl::Status Fleet::Supervise(Entry& entry) {
+  const std::string& name = entry.record.name;
   entry.seats.clear();
   entry.detail.clear();
   entry.run = Run::kSupervised;
-  AddEvent(
-      v1::EVENT_TYPE_SERVER_STARTED, name,
-      absl::StrCat(
-          "listens on ",
-          NetAddress{.host = entry.spec.host(), .port = static_cast<uint16_t>(entry.record.port)}
-              .ToString(),
-          " with ", entry.spec.workers(), entry.spec.workers() == 1 ? " worker" : " workers"));
-  return supervisor_.Start(std::move(plan));
+  AddEvent(v1::EVENT_TYPE_SERVER_STARTED, name,
+           absl::StrCat(
+               entry.spec.no_listen()
+                   ? "takes no connections,"
+                   : absl::StrCat("listens on ",
+                                  NetAddress{.host = entry.spec.host(),
+                                             .port = static_cast<uint16_t>(entry.record.port)}
+                                      .ToString()),
+               " with ", entry.spec.workers(), entry.spec.workers() == 1 ? " worker" : " workers"));
+  return supervisor_.Start(PlanOf(entry));
 }
 
 void Fleet::StopServer(const v1::StopServerRequest& request, ServerAnswer answer) {
-  if (shutting_down_) return answer(Stopping());
-  std::vector<rpc::FieldViolation> violations;
-  CheckName(ServerNameOrDefault(request.name()), &violations);
-  CheckRequestId(request.request_id(), &violations);
-  if (!violations.empty()) return answer(rpc::InvalidFields(violations));
+  if (shutting_down_) return answer(CoordinatorStopping());
+  const absl::Status valid =
+      CheckNameAndId(ServerNameOrDefault(request.name()), request.request_id());
+  if (!valid.ok()) return answer(valid);
   requests_.Run({"StopServer", request.request_id(), request.SerializeAsString()},
                 std::move(answer),
                 [&](ServerAnswer finish) { StopChecked(request, std::move(finish)); });
@@ -255,11 +300,7 @@ void Fleet::StopChecked(const v1::StopServerRequest& request, ServerAnswer answe
   Entry& entry = found->second;
   const bool runs =
       entry.record.desired_running || entry.run == Run::kStopping || entry.run == Run::kReaping;
-  if (!runs || entry.run == Run::kBinding) {
-    return answer(rpc::WithReason(
-        absl::FailedPreconditionError(absl::StrCat("server '", name, "' is not running")),
-        "SERVER_STOPPED", {{"server", name}}));
-  }
+  if (!runs || entry.run == Run::kBinding) return answer(ServerStopped(name));
   if (entry.record.desired_running) {
     state::ServerRecord wanted = entry.record;
     wanted.desired_running = false;
@@ -301,6 +342,7 @@ void Fleet::FinishStop(Entry& entry) {
   }
   dirty_.insert(name);
   ScheduleSettle();
+  AnswerScaleWaiters(entry);
   for (StartWaiter& waiter : std::exchange(entry.start_waiters, {})) {
     waiter.answer(rpc::WithReason(
         absl::AbortedError(absl::StrCat("server '", name, "' was stopped before it was ready")),
@@ -313,7 +355,8 @@ void Fleet::Shutdown(bool now, std::function<void()> done) {
   shutting_down_ = true;
   shutdown_done_ = std::move(done);
   for (auto& [name, entry] : servers_) {
-    for (StartWaiter& waiter : std::exchange(entry.start_waiters, {})) waiter.answer(Stopping());
+    for (StartWaiter& waiter : std::exchange(entry.start_waiters, {}))
+      waiter.answer(CoordinatorStopping());
     if (entry.run == Run::kSupervised || (entry.run == Run::kStopping && now)) {
       BeginStop(entry, now);
     } else if (entry.run == Run::kReaping) {

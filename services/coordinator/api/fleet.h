@@ -31,9 +31,11 @@
 #include "services/common/clock.h"
 #include "services/common/fd.h"
 #include "services/common/flight_recorder.h"
+#include "services/coordinator/api/call_deadlines.h"
 #include "services/coordinator/api/event_log.h"
 #include "services/coordinator/api/launch.h"
 #include "services/coordinator/api/request_log.h"
+#include "services/coordinator/api/spec_changes.h"
 #include "services/coordinator/relay/worker_directory.h"
 #include "services/coordinator/state/store.h"
 #include "services/coordinator/supervision/supervisor.h"
@@ -91,9 +93,18 @@ class Fleet final : public supervision::Observer {
   // `coordinator_address` is where workers find RegistryService.
   absl::Status Reconcile(const std::string& coordinator_address);
 
-  // Requests, as ServerService documents them. `deadline`: with wait_ready, when to give up.
+  // Requests, as ServerService documents them. `deadline`: when to give up waiting (of StartServer:
+  // with wait_ready); what was begun goes on.
   void StartServer(const v1::StartServerRequest& request, SteadyTime deadline, ServerAnswer answer);
   void StopServer(const v1::StopServerRequest& request, ServerAnswer answer);
+  void RestartServer(const v1::RestartServerRequest& request, SteadyTime deadline,
+                     Answer<v1::RestartServerResponse> answer);
+  void ScaleServer(const v1::ScaleServerRequest& request, SteadyTime deadline,
+                   Answer<v1::ScaleServerResponse> answer);
+  void UpdateServer(const v1::UpdateServerRequest& request, SteadyTime deadline,
+                    Answer<v1::UpdateServerResponse> answer);
+  void RestartWorker(const v1::RestartWorkerRequest& request, SteadyTime deadline,
+                     Answer<v1::RestartWorkerResponse> answer);
   absl::StatusOr<v1::Server> GetServer(const std::string& name) const;
   absl::StatusOr<v1::ListServersResponse> ListServers(const v1::ListServersRequest& request) const;
   absl::StatusOr<v1::ListWorkersResponse> ListWorkers(const v1::ListWorkersRequest& request) const;
@@ -135,6 +146,11 @@ class Fleet final : public supervision::Observer {
     SteadyTime deadline;
     ServerAnswer answer;
   };
+  using Done = std::function<void(const absl::Status&)>;
+  struct ScaleWaiter {
+    uint32_t first_new;  // slots from this one on must be ready
+    Done done;
+  };
   struct Entry {
     state::ServerRecord record;
     v1::ServerSpec spec;  // as asked for: port may be 0
@@ -145,6 +161,7 @@ class Fleet final : public supervision::Observer {
     std::map<uint32_t, Seat> seats;
     uint32_t orphans = 0;
     std::vector<StartWaiter> start_waiters;
+    std::vector<ScaleWaiter> scale_waiters;
     std::vector<std::function<void()>> stop_waiters;
   };
   struct Found {
@@ -159,9 +176,14 @@ class Fleet final : public supervision::Observer {
                     ServerAnswer answer);
   absl::StatusOr<v1::ServerSpec> CheckStart(const v1::StartServerRequest& request,
                                             const std::string& name) const;
-  void Bind(const std::string& name, v1::ServerSpec spec, uint32_t port,
+  // As deps_.listen; with an invalid descriptor for a server that takes no connections.
+  void Listen(const v1::ServerSpec& spec, uint32_t port, Listened done);
+  // The server that listens on this port; "" when none does.
+  std::string HolderOf(uint32_t port) const;
+  void Bind(const std::string& name, const v1::ServerSpec& spec, uint32_t port,
             std::function<void(absl::Status)> done);
   absl::Status Launch(const std::string& name, v1::ServerSpec spec, ScopedFd listener);
+  supervision::ServerPlan PlanOf(const Entry& entry);
   absl::Status Supervise(Entry& entry);
   void StopChecked(const v1::StopServerRequest& request, ServerAnswer answer);
   void BeginStop(Entry& entry, bool now);
@@ -171,6 +193,27 @@ class Fleet final : public supervision::Observer {
   supervision::Evidence Examine(const Entry& entry, uint32_t slot,
                                 const supervision::ProcessExit& exit) const;
   std::vector<std::string> Running(const std::string& worker, const FlightRecorder& recorder) const;
+
+  // fleet_roll.cc, fleet_scale.cc, fleet_update.cc: changes to servers that run.
+  absl::StatusOr<Entry*> FindRunning(const std::string& name);
+  void RestartWorkerChecked(const v1::RestartWorkerRequest& request,
+                            Answer<v1::RestartWorkerResponse> answer);
+  // Replaces processes; answers with their number when all are done.
+  void Roll(const std::string& name, supervision::RollOptions options, Answer<uint32_t> answer);
+  absl::StatusOr<uint32_t> RollAnswer(const std::string& name,
+                                      const supervision::RollResult& result);
+  // Binds the listening socket again when it was given up because nobody was left to accept.
+  void WithListener(const std::string& name, Done done);
+  std::string RollGoesOn(const std::string& name, absl::string_view what) const;
+  void ScaleChecked(const v1::ScaleServerRequest& request, Answer<v1::ScaleServerResponse> answer);
+  // Stores and does it; `done` when the new slots are ready and the old ones gone.
+  void Scale(const std::string& name, uint32_t workers, bool now, Done done);
+  void AnswerScaleWaiters(Entry& entry);
+  void UpdateChecked(const v1::UpdateServerRequest& request,
+                     Answer<v1::UpdateServerResponse> answer);
+  absl::Status StoreUpdate(Entry& entry, const SpecUpdate& update);
+  void CarryOut(const std::string& name, const SpecUpdate& update, bool roll,
+                Answer<uint32_t> answer);
 
   // fleet_reconcile.cc
   absl::Status ReapOrphans();
@@ -192,14 +235,18 @@ class Fleet final : public supervision::Observer {
   v1::ServerState StateOf(const Entry& entry) const;
   std::string DetailOf(const Entry& entry) const;
   v1::Worker ViewWorker(const Entry& entry, const supervision::SlotView& slot) const;
-  bool AllFailed(const Entry& entry) const;
+  // No slot has a process or will have one by itself.
+  bool NobodyLeft(const Entry& entry) const;
   absl::Status StartFailed(const Entry& entry) const;
+  // The last words of a slot's process that has died, for a message; "" when there are none.
+  std::string LastWords(const Entry& entry, absl::optional<uint32_t> slot) const;
   void AddEvent(v1::EventType type, absl::string_view subject, absl::string_view reason);
 
   const Dependencies deps_;
   LaunchContext launch_;
   supervision::Supervisor supervisor_;
   RequestLog requests_;
+  CallDeadlines deadlines_;
   std::map<std::string, Entry> servers_;
   std::set<std::string> dirty_;    // to be settled
   std::set<std::string> stopped_;  // their last worker has ended
@@ -210,5 +257,14 @@ class Fleet final : public supervision::Observer {
 
 // Errors about a server that several files give.
 absl::Status ServerNotFound(absl::string_view name);
+absl::Status ServerStopped(absl::string_view name);
+absl::Status CoordinatorStopping();
+// It is being started, rolled or stopped, and cannot do this as well.
+absl::Status ServerBusy(absl::StatusCode code, absl::string_view name, absl::string_view what);
+// What a failed bind means to the one who asked for it. `holder` is the server that has the port.
+absl::Status BindError(const absl::Status& status, const v1::ServerSpec& spec, uint32_t port,
+                       const std::string& holder);
+// INVALID_ARGUMENT when the name or the id is malformed.
+absl::Status CheckNameAndId(const std::string& name, const std::string& request_id);
 
 }  // namespace center::coordinator

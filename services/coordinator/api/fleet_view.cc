@@ -96,23 +96,29 @@ absl::Status BadPageToken() {
 
 }  // namespace
 
-bool Fleet::AllFailed(const Entry& entry) const {
+bool Fleet::NobodyLeft(const Entry& entry) const {
   const auto slots = supervisor_.Slots(entry.record.name);
   return !slots.empty() && std::all_of(slots.begin(), slots.end(), [](const SlotView& slot) {
-    return slot.state == SlotState::kFailed;
+    return slot.state == SlotState::kFailed || slot.state == SlotState::kStopped;
   });
+}
+
+std::string Fleet::LastWords(const Entry& entry, absl::optional<uint32_t> slot) const {
+  for (const SlotView& view : supervisor_.Slots(entry.record.name)) {
+    if (slot.value_or(view.slot) != view.slot || !view.last_exit.has_value()) continue;
+    if (view.last_exit->exit.stderr_tail.empty()) continue;
+    std::string tail = Utf8Lines(view.last_exit->exit.stderr_tail);
+    if (tail.size() > kStderrInMessageBytes) tail.erase(0, tail.size() - kStderrInMessageBytes);
+    return ValidUtf8(tail);
+  }
+  return "";
 }
 
 absl::Status Fleet::StartFailed(const Entry& entry) const {
   std::string message =
       absl::StrCat("server '", entry.record.name, "' could not be started: ", DetailOf(entry));
-  for (const SlotView& slot : supervisor_.Slots(entry.record.name)) {
-    if (!slot.last_exit.has_value() || slot.last_exit->exit.stderr_tail.empty()) continue;
-    std::string tail = Utf8Lines(slot.last_exit->exit.stderr_tail);
-    if (tail.size() > kStderrInMessageBytes) tail.erase(0, tail.size() - kStderrInMessageBytes);
-    absl::StrAppend(&message, "; it wrote: ", ValidUtf8(tail));
-    break;
-  }
+  const std::string words = LastWords(entry, absl::nullopt);
+  if (!words.empty()) absl::StrAppend(&message, "; it wrote: ", words);
   return rpc::WithReason(absl::AbortedError(message), "START_FAILED",
                          {{"server", entry.record.name}});
 }
@@ -132,14 +138,16 @@ v1::ServerState Fleet::StateOf(const Entry& entry) const {
     case Run::kSupervised:
       break;
   }
-  const auto slots = supervisor_.Slots(entry.record.name);
-  const auto all = [&](SlotState state) {
-    return std::all_of(slots.begin(), slots.end(),
-                       [&](const SlotView& slot) { return slot.state == state; });
+  std::vector<SlotView> slots = supervisor_.Slots(entry.record.name);
+  std::erase_if(slots, [](const SlotView& slot) { return slot.leaving; });
+  const auto count = [&](SlotState state) {
+    return static_cast<size_t>(std::count_if(
+        slots.begin(), slots.end(), [&](const SlotView& slot) { return slot.state == state; }));
   };
-  if (all(SlotState::kReady)) return v1::SERVER_STATE_RUNNING;
-  if (all(SlotState::kFailed)) return v1::SERVER_STATE_FAILED;
-  // A slot on its first process is starting; on a later one it is being repaired.
+  if (count(SlotState::kReady) == slots.size()) return v1::SERVER_STATE_RUNNING;
+  if (count(SlotState::kStopped) == slots.size()) return v1::SERVER_STATE_STOPPED;
+  if (NobodyLeft(entry)) return v1::SERVER_STATE_FAILED;
+  // A slot on its first process is starting; on a later one it is being repaired or replaced.
   const bool first_starts = std::all_of(slots.begin(), slots.end(), [](const SlotView& slot) {
     return slot.state == SlotState::kReady ||
            (slot.state == SlotState::kStarting && slot.restarts == 0);
@@ -153,7 +161,13 @@ std::string Fleet::DetailOf(const Entry& entry) const {
   }
   if (!entry.detail.empty()) return entry.detail;
   std::vector<std::string> parts;
+  if (const auto rolling = supervisor_.Rolling(entry.record.name); rolling.has_value()) {
+    parts.push_back(
+        absl::StrCat(rolling->replaced, " of ", rolling->total, " workers are replaced"));
+  }
+  uint32_t outdated = 0;
   for (const SlotView& slot : supervisor_.Slots(entry.record.name)) {
+    if (slot.pid != 0 && slot.generation < entry.record.generation) ++outdated;
     const std::string worker = WorkerName(entry.record.name, slot.slot);
     const auto seat = entry.seats.find(slot.slot);
     if (slot.state != SlotState::kReady) {
@@ -167,6 +181,7 @@ std::string Fleet::DetailOf(const Entry& entry) const {
           absl::StrCat(worker, " does not read: ", seat->second.stats.blocked_reason()));
     }
   }
+  if (outdated > 0) parts.push_back(absl::StrCat(outdated, " workers run with older settings"));
   return absl::StrJoin(parts, "; ");
 }
 
@@ -176,11 +191,14 @@ v1::Server Fleet::View(const Entry& entry) const {
   *server.mutable_spec() = entry.spec;
   if (entry.record.port != 0) server.mutable_spec()->set_port(entry.record.port);
   server.set_state(StateOf(entry));
-  server.set_address(
-      NetAddress{.host = entry.spec.host(), .port = static_cast<uint16_t>(server.spec().port())}
-          .ToString());
+  if (!entry.spec.no_listen()) {
+    server.set_address(
+        NetAddress{.host = entry.spec.host(), .port = static_cast<uint16_t>(server.spec().port())}
+            .ToString());
+  }
   *server.mutable_create_time() = FromTime(entry.record.create_time);
   server.set_detail(DetailOf(entry));
+  server.set_generation(entry.record.generation);
   for (const SlotView& slot : supervisor_.Slots(entry.record.name)) {
     *server.add_workers() = ViewWorker(entry, slot);
   }
@@ -201,6 +219,7 @@ v1::Worker Fleet::ViewWorker(const Entry& entry, const SlotView& slot) const {
   if (slot.last_exit.has_value()) *worker.mutable_last_exit() = ToProto(*slot.last_exit);
   *worker.mutable_start_time() = FromTime(slot.start_time);
   worker.set_restarts(slot.restarts);
+  worker.set_generation(slot.generation);
   return worker;
 }
 

@@ -191,8 +191,8 @@ void Fleet::AddEvent(v1::EventType type, absl::string_view subject, absl::string
 }
 
 SteadyTime Fleet::OnTimer() {
-  SteadyTime next = supervisor_.Tick();
   const SteadyTime now = deps_.clock->Steady();
+  SteadyTime next = std::min(supervisor_.Tick(), deadlines_.Expire(now));
   for (const auto& [name, entry] : servers_) {
     for (const StartWaiter& waiter : entry.start_waiters) {
       if (waiter.deadline <= now) {
@@ -229,20 +229,22 @@ void Fleet::Settle() {
 
 void Fleet::SettleServer(Entry& entry) {
   // Nobody will accept any more: producers are refused rather than left waiting.
-  if (entry.run == Run::kSupervised && AllFailed(entry)) entry.listener.Reset();
+  if (entry.run == Run::kSupervised && NobodyLeft(entry)) entry.listener.Reset();
   Publish(entry);
   if (!entry.start_waiters.empty() && entry.run == Run::kSupervised) AnswerStartWaiters(entry);
+  if (!entry.scale_waiters.empty()) AnswerScaleWaiters(entry);
 }
 
 void Fleet::AnswerStartWaiters(Entry& entry) {
   const auto slots = supervisor_.Slots(entry.record.name);
   const bool settled = std::all_of(slots.begin(), slots.end(), [](const auto& slot) {
     return slot.state == supervision::SlotState::kReady ||
-           slot.state == supervision::SlotState::kFailed;
+           slot.state == supervision::SlotState::kFailed ||
+           slot.state == supervision::SlotState::kStopped;
   });
   if (settled) {
     for (StartWaiter& waiter : std::exchange(entry.start_waiters, {})) {
-      if (AllFailed(entry)) {
+      if (NobodyLeft(entry)) {
         waiter.answer(StartFailed(entry));
       } else {
         waiter.answer(View(entry));
@@ -264,7 +266,10 @@ void Fleet::AnswerStartWaiters(Entry& entry) {
 void Fleet::Publish(const Entry& entry) {
   const std::string& name = entry.record.name;
   std::vector<relay::WorkerEndpoint> endpoints;
-  for (uint32_t slot = 0; slot < entry.spec.workers(); ++slot) {
+  // A server that takes no connections has no payloads. Slots that are scaled away are read until
+  // their processes have ended.
+  const uint32_t stay = entry.spec.no_listen() ? 0 : entry.spec.workers();
+  for (uint32_t slot = 0; slot < stay; ++slot) {
     relay::WorkerEndpoint endpoint{.worker = WorkerName(name, slot)};
     if (auto seat = entry.seats.find(slot); seat != entry.seats.end()) {
       endpoint.address = seat->second.address;
@@ -272,7 +277,13 @@ void Fleet::Publish(const Entry& entry) {
     }
     endpoints.push_back(std::move(endpoint));
   }
-  const bool running = (entry.run == Run::kSupervised && !AllFailed(entry)) ||
+  for (auto seat = entry.seats.lower_bound(stay); seat != entry.seats.end(); ++seat) {
+    if (entry.spec.no_listen() || seat->second.address.empty()) continue;
+    endpoints.push_back({.worker = WorkerName(name, seat->first),
+                         .address = seat->second.address,
+                         .generation = seat->second.generation});
+  }
+  const bool running = (entry.run == Run::kSupervised && !NobodyLeft(entry)) ||
                        (entry.run == Run::kReaping && entry.record.desired_running);
   deps_.directory->SetServer(name, std::move(endpoints), running);
 }

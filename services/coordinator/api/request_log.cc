@@ -22,12 +22,8 @@ absl::Status OtherRequest() {
 
 }  // namespace
 
-void RequestLog::Run(const Call& call, ServerAnswer answer,
-                     const std::function<void(ServerAnswer)>& operation) {
-  if (call.request_id.empty()) {
-    operation(std::move(answer));
-    return;
-  }
+void RequestLog::RunOnce(const Call& call, PackedAnswer answer,
+                         const std::function<void(PackedAnswer)>& operation) {
   const std::string key = absl::StrCat(call.method, "/", call.request_id);
   if (auto found = under_way_.find(key); found != under_way_.end()) {
     if (found->second.request != call.request) return answer(OtherRequest());
@@ -43,10 +39,10 @@ void RequestLog::Run(const Call& call, ServerAnswer answer,
     return answer(remembered->result);
   }
   under_way_[key] = {.request = call.request, .answers = {std::move(answer)}};
-  operation([this, key](const absl::StatusOr<v1::Server>& result) { Finish(key, result); });
+  operation([this, key](const Packed& result) { Finish(key, result); });
 }
 
-void RequestLog::Finish(const std::string& key, const absl::StatusOr<v1::Server>& result) {
+void RequestLog::Finish(const std::string& key, const Packed& result) {
   auto call = under_way_.extract(key);
   if (call.empty()) return;
   if (result.ok() || absl::IsAborted(result.status())) {
@@ -55,16 +51,17 @@ void RequestLog::Finish(const std::string& key, const absl::StatusOr<v1::Server>
     // The call itself has succeeded; only a repetition would not be known again.
     if (!stored.ok()) spdlog::error("the answer to {} was not stored: {}", key, stored);
   }
-  for (const ServerAnswer& answer : call.mapped().answers) answer(result);
+  for (const PackedAnswer& answer : call.mapped().answers) answer(result);
 }
 
-std::string EncodeAnswer(const std::string& request, const absl::StatusOr<v1::Server>& result) {
+std::string EncodeAnswer(const std::string& request,
+                         const absl::StatusOr<google::protobuf::Any>& result) {
   google::rpc::Status encoded;
   auto* asked = encoded.add_details();
   asked->set_type_url(kRequestUrl);
   asked->set_value(request);
   if (result.ok()) {
-    encoded.add_details()->PackFrom(*result);
+    *encoded.add_details() = *result;
     return encoded.SerializeAsString();
   }
   encoded.set_code(static_cast<int>(result.status().code()));
@@ -84,9 +81,8 @@ absl::StatusOr<RememberedAnswer> DecodeAnswer(absl::string_view bytes) {
   if (encoded.details_size() == 0 || encoded.details(0).type_url() != kRequestUrl) return damaged;
   RememberedAnswer answer{.request = encoded.details(0).value(), .result = damaged};
   if (encoded.code() == 0) {
-    v1::Server server;
-    if (encoded.details_size() != 2 || !encoded.details(1).UnpackTo(&server)) return damaged;
-    answer.result = std::move(server);
+    if (encoded.details_size() != 2) return damaged;
+    answer.result = encoded.details(1);
     return answer;
   }
   absl::Status status(static_cast<absl::StatusCode>(encoded.code()), encoded.message());

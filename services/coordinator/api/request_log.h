@@ -13,17 +13,21 @@
 #include <functional>
 #include <map>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
 #include "center/v1/server.pb.h"
+#include "google/protobuf/any.pb.h"
 #include "services/common/clock.h"
 #include "services/coordinator/state/store.h"
 
 namespace center::coordinator {
 
-using ServerAnswer = std::function<void(const absl::StatusOr<v1::Server>&)>;
+template <typename Result>
+using Answer = std::function<void(const absl::StatusOr<Result>&)>;
+using ServerAnswer = Answer<v1::Server>;
 
 class RequestLog {
  public:
@@ -37,16 +41,49 @@ class RequestLog {
   // Answers from memory, or runs `operation`, which must call what it is given exactly once, now or
   // later. An empty request_id: always runs. InvalidArgument when the id is that of another
   // request.
-  void Run(const Call& call, ServerAnswer answer,
-           const std::function<void(ServerAnswer)>& operation);
+  // Result is a message. `operation` is called with an Answer<Result>, before Run returns.
+  template <typename Result, typename Operation>
+  void Run(const Call& call, Answer<Result> answer, const Operation& operation) {
+    if (call.request_id.empty()) return operation(std::move(answer));
+    RunOnce(
+        call,
+        [answer = std::move(answer)](const Packed& packed) { answer(Unpack<Result>(packed)); },
+        [&operation](PackedAnswer finish) {
+          operation(
+              Answer<Result>([finish = std::move(finish)](const absl::StatusOr<Result>& result) {
+                finish(Pack(result));
+              }));
+        });
+  }
 
  private:
+  using Packed = absl::StatusOr<google::protobuf::Any>;
+  using PackedAnswer = std::function<void(const Packed&)>;
   struct UnderWay {
     std::string request;
-    std::vector<ServerAnswer> answers;
+    std::vector<PackedAnswer> answers;
   };
 
-  void Finish(const std::string& key, const absl::StatusOr<v1::Server>& result);
+  template <typename Result>
+  static Packed Pack(const absl::StatusOr<Result>& result) {
+    if (!result.ok()) return result.status();
+    google::protobuf::Any packed;
+    packed.PackFrom(*result);
+    return packed;
+  }
+  template <typename Result>
+  static absl::StatusOr<Result> Unpack(const Packed& packed) {
+    if (!packed.ok()) return packed.status();
+    Result result;
+    if (!packed->UnpackTo(&result)) {
+      return absl::DataLossError("the remembered answer is that of another call");
+    }
+    return result;
+  }
+
+  void RunOnce(const Call& call, PackedAnswer answer,
+               const std::function<void(PackedAnswer)>& operation);
+  void Finish(const std::string& key, const Packed& result);
 
   state::Store& store_;
   Clock& clock_;
@@ -54,12 +91,13 @@ class RequestLog {
 };
 
 // The remembered form of an answer: a serialised google.rpc.Status. The first of its details is the
-// request; the others are the server of a success, or those of the error.
+// request; the others are the message of a success, or those of the error.
 struct RememberedAnswer {
   std::string request;
-  absl::StatusOr<v1::Server> result;
+  absl::StatusOr<google::protobuf::Any> result;
 };
-std::string EncodeAnswer(const std::string& request, const absl::StatusOr<v1::Server>& result);
+std::string EncodeAnswer(const std::string& request,
+                         const absl::StatusOr<google::protobuf::Any>& result);
 // DataLoss when it cannot be read.
 absl::StatusOr<RememberedAnswer> DecodeAnswer(absl::string_view bytes);
 

@@ -20,6 +20,14 @@ void Finish(grpc::ServerUnaryReactor* reactor, Response* response,
   reactor->Finish(rpc::ToGrpc(result.status()));
 }
 
+// The same, for an answer that comes later.
+template <typename Response>
+Answer<Response> FinishLater(grpc::ServerUnaryReactor* reactor, Response* response) {
+  return [reactor, response](const absl::StatusOr<Response>& result) {
+    Finish(reactor, response, result);
+  };
+}
+
 // Writes the result of a call whose response holds one server.
 template <typename Response>
 ServerAnswer FinishWithServer(grpc::ServerUnaryReactor* reactor, Response* response) {
@@ -57,6 +65,46 @@ grpc::ServerUnaryReactor* ServerServiceImpl::StopServer(grpc::CallbackServerCont
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   post_([this, reactor, request, response] {
     fleet_.StopServer(*request, FinishWithServer(reactor, response));
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ServerServiceImpl::RestartServer(grpc::CallbackServerContext* context,
+                                                           const v1::RestartServerRequest* request,
+                                                           v1::RestartServerResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  post_([this, reactor, request, response, deadline = AnswerBy(*context)] {
+    fleet_.RestartServer(*request, deadline, FinishLater(reactor, response));
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ServerServiceImpl::ScaleServer(grpc::CallbackServerContext* context,
+                                                         const v1::ScaleServerRequest* request,
+                                                         v1::ScaleServerResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  post_([this, reactor, request, response, deadline = AnswerBy(*context)] {
+    fleet_.ScaleServer(*request, deadline, FinishLater(reactor, response));
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ServerServiceImpl::UpdateServer(grpc::CallbackServerContext* context,
+                                                          const v1::UpdateServerRequest* request,
+                                                          v1::UpdateServerResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  post_([this, reactor, request, response, deadline = AnswerBy(*context)] {
+    fleet_.UpdateServer(*request, deadline, FinishLater(reactor, response));
+  });
+  return reactor;
+}
+
+grpc::ServerUnaryReactor* ServerServiceImpl::RestartWorker(grpc::CallbackServerContext* context,
+                                                           const v1::RestartWorkerRequest* request,
+                                                           v1::RestartWorkerResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  post_([this, reactor, request, response, deadline = AnswerBy(*context)] {
+    fleet_.RestartWorker(*request, deadline, FinishLater(reactor, response));
   });
   return reactor;
 }

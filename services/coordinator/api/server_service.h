@@ -25,6 +25,18 @@ class ServerServiceImpl final : public v1::ServerService::CallbackService {
   grpc::ServerUnaryReactor* StopServer(grpc::CallbackServerContext* context,
                                        const v1::StopServerRequest* request,
                                        v1::StopServerResponse* response) override;
+  grpc::ServerUnaryReactor* RestartServer(grpc::CallbackServerContext* context,
+                                          const v1::RestartServerRequest* request,
+                                          v1::RestartServerResponse* response) override;
+  grpc::ServerUnaryReactor* ScaleServer(grpc::CallbackServerContext* context,
+                                        const v1::ScaleServerRequest* request,
+                                        v1::ScaleServerResponse* response) override;
+  grpc::ServerUnaryReactor* UpdateServer(grpc::CallbackServerContext* context,
+                                         const v1::UpdateServerRequest* request,
+                                         v1::UpdateServerResponse* response) override;
+  grpc::ServerUnaryReactor* RestartWorker(grpc::CallbackServerContext* context,
+                                          const v1::RestartWorkerRequest* request,
+                                          v1::RestartWorkerResponse* response) override;
   grpc::ServerUnaryReactor* GetServer(grpc::CallbackServerContext* context,
                                       const v1::GetServerRequest* request,
                                       v1::GetServerResponse* response) override;

@@ -32,6 +32,39 @@ void CheckDuration(absl::string_view field, const google::protobuf::Duration& du
                    " to ", absl::FormatDuration(max)));
 }
 
+void CheckModules(const v1::TaskModules& modules, Violations* violations) {
+  if (modules.paths_size() > kTaskModulesMax) {
+    Add(violations, "task_modules",
+        absl::StrCat("has ", modules.paths_size(), " paths; at most ", kTaskModulesMax));
+  }
+  for (const std::string& path : modules.paths()) {
+    if (path.empty() || path.front() != '/' || path.size() > kPathBytesMax ||
+        path.find('\0') != std::string::npos) {
+      Add(violations, "task_modules",
+          absl::StrCat("has '", absl::CEscape(path), "'; must be absolute paths of at most ",
+                       kPathBytesMax, " bytes, without NUL"));
+      return;
+    }
+  }
+}
+
+// What concerns the workers as processes.
+void CheckProcesses(const v1::ServerSpec& spec, Violations* violations) {
+  CheckRange<int>("restart", spec.restart(), v1::RESTART_POLICY_ALWAYS, v1::RestartPolicy_MAX,
+                  violations);
+  CheckDuration("start_timeout", spec.start_timeout(), kStartTimeoutMin, kSupervisionTimeoutMax,
+                violations);
+  CheckDuration("liveness_timeout", spec.liveness_timeout(), kLivenessTimeoutMin,
+                kSupervisionTimeoutMax, violations);
+  CheckDuration("orphan_timeout", spec.orphan_timeout(), absl::ZeroDuration(), kTimeoutMax,
+                violations);
+  CheckRange<uint32_t>("compute_threads", spec.compute_threads(), 1, kComputeThreadsMax,
+                       violations);
+  CheckModules(spec.task_modules(), violations);
+  CheckDuration("cancel_grace", spec.cancel_grace(), absl::Milliseconds(1), kSupervisionTimeoutMax,
+                violations);
+}
+
 void CheckHost(const std::string& host, Violations* violations) {
   if (host.size() > kHostBytesMax) {
     Add(violations, "host",
@@ -66,28 +99,33 @@ v1::ServerSpec DefaultSpec() {
   spec.set_segment_bytes(64 << 20);
   *spec.mutable_sync_interval() = FromDuration(absl::Seconds(1));
   *spec.mutable_drain_timeout() = FromDuration(absl::Seconds(10));
+  spec.set_restart(v1::RESTART_POLICY_ALWAYS);
+  *spec.mutable_start_timeout() = FromDuration(absl::Seconds(10));
+  *spec.mutable_liveness_timeout() = FromDuration(absl::Seconds(5));
+  *spec.mutable_orphan_timeout() = FromDuration(absl::ZeroDuration());
+  spec.set_no_listen(false);
+  spec.set_compute_threads(1);
+  spec.mutable_task_modules();
+  *spec.mutable_cancel_grace() = FromDuration(absl::Seconds(1));
   return spec;
 }
 
 v1::ServerSpec MergeSpec(const v1::ServerSpec& base, const v1::ServerSpec& request) {
-  // Protobuf's own merge does what is meant: fields that are set replace, those at zero stay.
+  // Protobuf's own merge does what is meant for numbers and texts: fields that are set replace,
+  // those at zero stay. Messages would be merged field by field (1.5 s with 2 s gives 2.5 s), so
+  // they are replaced as a whole, and a duration of zero stays away like a number.
   v1::ServerSpec merged = base;
-  // A message field would be merged field by field: 1.5 s with 2 s gives 2.5 s.
-  if (request.has_frame_timeout()) merged.clear_frame_timeout();
-  if (request.has_idle_timeout()) merged.clear_idle_timeout();
-  if (request.has_retain_age()) merged.clear_retain_age();
-  if (request.has_sync_interval()) merged.clear_sync_interval();
-  if (request.has_drain_timeout()) merged.clear_drain_timeout();
-  merged.MergeFrom(request);
-  const auto keep_if_zero = [](const google::protobuf::Duration& before,
-                               google::protobuf::Duration* now) {
-    if (now->seconds() == 0 && now->nanos() == 0) *now = before;
-  };
-  keep_if_zero(base.frame_timeout(), merged.mutable_frame_timeout());
-  keep_if_zero(base.idle_timeout(), merged.mutable_idle_timeout());
-  keep_if_zero(base.retain_age(), merged.mutable_retain_age());
-  keep_if_zero(base.sync_interval(), merged.mutable_sync_interval());
-  keep_if_zero(base.drain_timeout(), merged.mutable_drain_timeout());
+  v1::ServerSpec changes = request;
+  const auto* reflection = v1::ServerSpec::GetReflection();
+  const auto* descriptor = v1::ServerSpec::descriptor();
+  for (int i = 0; i < descriptor->field_count(); ++i) {
+    const auto* field = descriptor->field(i);
+    if (field->message_type() == nullptr || !reflection->HasField(request, field)) continue;
+    const bool is_duration = field->message_type() == google::protobuf::Duration::descriptor();
+    const bool is_zero = reflection->GetMessage(request, field).ByteSizeLong() == 0;
+    reflection->ClearField(is_duration && is_zero ? &changes : &merged, field);
+  }
+  merged.MergeFrom(changes);
   return merged;
 }
 
@@ -127,6 +165,7 @@ void CheckSpec(const v1::ServerSpec& spec, Violations* violations) {
   CheckDuration("sync_interval", spec.sync_interval(), kSyncIntervalMin, kTimeoutMax, violations);
   CheckDuration("drain_timeout", spec.drain_timeout(), absl::Milliseconds(1), kTimeoutMax,
                 violations);
+  CheckProcesses(spec, violations);
 }
 
 void CheckName(absl::string_view name, Violations* violations) {

@@ -27,6 +27,12 @@ inline constexpr uint64_t kRetainBytesMax = 1ull << 50;
 inline constexpr absl::Duration kTimeoutMax = absl::Hours(24);
 inline constexpr absl::Duration kRetainAgeMax = absl::Hours(24 * 3660);
 inline constexpr absl::Duration kSyncIntervalMin = absl::Milliseconds(1);
+inline constexpr absl::Duration kStartTimeoutMin = absl::Milliseconds(100);
+inline constexpr absl::Duration kLivenessTimeoutMin = absl::Seconds(1);
+inline constexpr absl::Duration kSupervisionTimeoutMax = absl::Hours(1);
+inline constexpr uint32_t kComputeThreadsMax = 16;
+inline constexpr int kTaskModulesMax = 16;
+inline constexpr size_t kPathBytesMax = 4095;
 inline constexpr size_t kRequestIdBytesMax = 128;
 
 // The settings of a new server that asks for nothing.

@@ -32,6 +32,9 @@ constexpr const char* kMigrations[] = {
         key TEXT PRIMARY KEY, time_ns INTEGER NOT NULL, answer BLOB NOT NULL) WITHOUT ROWID;
       CREATE INDEX answers_by_time ON answers (time_ns);
     )sql",
+    R"sql(
+      ALTER TABLE servers ADD COLUMN generation INTEGER NOT NULL DEFAULT 1;
+    )sql",
 };
 constexpr int64_t kSchemaVersion = std::size(kMigrations);
 
@@ -59,7 +62,8 @@ ServerRecord ReadServer(const Statement& row) {
           .spec = row.Text(1),
           .desired_running = row.Int(2) != 0,
           .create_time = absl::FromUnixNanos(row.Int(3)),
-          .port = static_cast<uint32_t>(row.Int(4))};
+          .port = static_cast<uint32_t>(row.Int(4)),
+          .generation = static_cast<uint64_t>(row.Int(5))};
 }
 
 }  // namespace
@@ -95,18 +99,19 @@ absl::Status Store::PutServer(const ServerRecord& server) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(SetSync(Sync::kPowerLoss));
   ASSIGN_OR_RETURN(Statement insert,
-                   database_.Prepare("INSERT OR REPLACE INTO servers VALUES (?, ?, ?, ?, ?)"));
+                   database_.Prepare("INSERT OR REPLACE INTO servers VALUES (?, ?, ?, ?, ?, ?)"));
   return insert
       .Bind(server.name, Blob{server.spec}, server.desired_running,
-            absl::ToUnixNanos(server.create_time), static_cast<int64_t>(server.port))
+            absl::ToUnixNanos(server.create_time), static_cast<int64_t>(server.port),
+            static_cast<int64_t>(server.generation))
       .Run();
 }
 
 absl::StatusOr<ServerRecord> Store::GetServer(absl::string_view name) {
   absl::MutexLock lock(&mutex_);
   ASSIGN_OR_RETURN(Statement query,
-                   database_.Prepare("SELECT name, spec, desired_running, create_time_ns, port "
-                                     "FROM servers WHERE name = ?"));
+                   database_.Prepare("SELECT name, spec, desired_running, create_time_ns, port, "
+                                     "generation FROM servers WHERE name = ?"));
   ASSIGN_OR_RETURN(const bool row, query.Bind(name).Step());
   if (!row) return absl::NotFoundError(absl::StrCat("no server '", name, "' is stored"));
   return ReadServer(query);
@@ -115,8 +120,8 @@ absl::StatusOr<ServerRecord> Store::GetServer(absl::string_view name) {
 absl::StatusOr<std::vector<ServerRecord>> Store::ListServers() {
   absl::MutexLock lock(&mutex_);
   ASSIGN_OR_RETURN(Statement query,
-                   database_.Prepare("SELECT name, spec, desired_running, create_time_ns, port "
-                                     "FROM servers ORDER BY name"));
+                   database_.Prepare("SELECT name, spec, desired_running, create_time_ns, port, "
+                                     "generation FROM servers ORDER BY name"));
   std::vector<ServerRecord> servers;
   for (;;) {
     ASSIGN_OR_RETURN(const bool row, query.Step());

@@ -39,7 +39,8 @@ struct ServerRecord {
   std::string spec;  // serialised ServerSpec, as it was asked for
   bool desired_running = false;
   absl::Time create_time;
-  uint32_t port = 0;  // the port it was bound to last; 0: never bound
+  uint32_t port = 0;        // the port it was bound to last; 0: never bound
+  uint64_t generation = 1;  // counts the changes of its settings that need new processes
 };
 
 // A worker process, so that a later coordinator knows it again: a pid alone is not enough, because

@@ -65,14 +65,14 @@ TEST_F(FleetTest, WaitReadyIsAbortedWhenTheWorkersDieAgainAndAgain) {
   auto answer = StartLater(request);
   for (int death = 0; death < 5; ++death) {
     Advance(std::chrono::seconds(2));
-    launcher_->Exit(Pid(0), {.exit_code = 3, .stderr_tail = "no such luck\n"});
+    launcher_->Exit(Pid(0), {.exit_code = 4, .stderr_tail = "no such luck\n"});
     Settle();
   }
   ASSERT_TRUE(answer->has_value());
   EXPECT_TRUE(absl::IsAborted((*answer)->status())) << (*answer)->status();
   EXPECT_EQ(Reason(**answer), "START_FAILED");
   EXPECT_THAT(std::string((*answer)->status().message()),
-              testing::AllOf(HasSubstr("exited with code 3"), HasSubstr("no such luck")));
+              testing::AllOf(HasSubstr("exited with code 4"), HasSubstr("no such luck")));
   EXPECT_EQ(Get().state(), v1::SERVER_STATE_FAILED);
   // Nobody would accept, so nobody may connect.
   EXPECT_FALSE(ConnectTcp("127.0.0.1", static_cast<uint16_t>(Get().spec().port())).ok());
@@ -83,7 +83,7 @@ TEST_F(FleetTest, AFailedServerCanBeStartedAgainOnItsPort) {
   const uint32_t port = Get().spec().port();
   for (int death = 0; death < 5; ++death) {
     Advance(std::chrono::seconds(2));
-    Exit(Pid(0), 3);
+    Exit(Pid(0), 4);
   }
   ASSERT_EQ(Get().state(), v1::SERVER_STATE_FAILED);
   const Answer again = Start(v1::StartServerRequest());

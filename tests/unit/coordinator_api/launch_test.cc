@@ -45,16 +45,17 @@ class LaunchTest : public testing::Test {
 
 TEST_F(LaunchTest, TheDefaultSettingsBecomeFlags) {
   const std::string data = dir_->path();
-  EXPECT_THAT(Arguments(),
-              UnorderedElementsAre(
-                  "--name=web/2", absl::StrCat("--data-dir=", data, "/servers/web/2"),
-                  absl::StrCat("--listen=unix:", data, "/run/web.2.sock"),
-                  "--coordinator=unix:/run/center.sock", "--framing=line", "--durability=written",
-                  "--overflow=block", "--max-payload-bytes=1048576", "--max-connections=10000",
-                  "--max-connections-per-peer=0", "--frame-timeout=30s", "--idle-timeout=0",
-                  "--max-buffer-bytes=67108864", "--retain-bytes=1073741824", "--retain-age=0",
-                  "--segment-bytes=67108864", "--sync-interval=1s", "--drain-timeout=10s",
-                  "--log-format=json", "--log-level=debug"));
+  EXPECT_THAT(
+      Arguments(),
+      UnorderedElementsAre(
+          "--name=web/2", absl::StrCat("--data-dir=", data, "/servers/web/2"),
+          absl::StrCat("--listen=unix:", data, "/run/web.2.sock"),
+          "--coordinator=unix:/run/center.sock", "--framing=line", "--durability=written",
+          "--overflow=block", "--max-payload-bytes=1048576", "--max-connections=10000",
+          "--max-connections-per-peer=0", "--frame-timeout=30s", "--idle-timeout=0",
+          "--max-buffer-bytes=67108864", "--retain-bytes=1073741824", "--retain-age=0",
+          "--segment-bytes=67108864", "--sync-interval=1s", "--drain-timeout=10s",
+          "--compute-threads=1", "--cancel-grace=1s", "--log-format=json", "--log-level=debug"));
 }
 
 TEST_F(LaunchTest, EverySettingReachesTheWorker) {

@@ -109,6 +109,43 @@ const std::vector<BadField>& BadFields() {
   return *fields;
 }
 
+const std::vector<BadField>& BadProcessFields() {
+  using Spec = v1::ServerSpec;
+  static const auto* fields = new std::vector<BadField>{
+      {[](Spec& s) { s.set_restart(static_cast<v1::RestartPolicy>(4)); },
+       "spec.restart is 4; must be from 1 to 3"},
+      {[](Spec& s) { *s.mutable_start_timeout() = FromDuration(absl::Milliseconds(99)); },
+       "spec.start_timeout is 99ms; must be from 100ms to 1h"},
+      {[](Spec& s) { *s.mutable_liveness_timeout() = FromDuration(absl::Milliseconds(999)); },
+       "spec.liveness_timeout is 999ms; must be from 1s to 1h"},
+      {[](Spec& s) { *s.mutable_orphan_timeout() = FromDuration(absl::Hours(25)); },
+       "spec.orphan_timeout is 25h; must be from 0 to 24h"},
+      {[](Spec& s) { s.set_compute_threads(17); },
+       "spec.compute_threads is 17; must be from 1 to 16"},
+      {[](Spec& s) { s.mutable_task_modules()->add_paths("tasks.so"); },
+       "spec.task_modules has 'tasks.so'; must be absolute paths of at most 4095 bytes, without "
+       "NUL"},
+      {[](Spec& s) { s.mutable_task_modules()->add_paths(std::string("/a\0b", 4)); },
+       "spec.task_modules has '/a\\000b'; must be absolute paths of at most 4095 bytes, without "
+       "NUL"},
+      {[](Spec& s) {
+         for (int i = 0; i < 17; ++i) s.mutable_task_modules()->add_paths("/a.so");
+       },
+       "spec.task_modules has 17 paths; at most 16"},
+      {[](Spec& s) { *s.mutable_cancel_grace() = FromDuration(absl::Hours(2)); },
+       "spec.cancel_grace is 2h; must be from 1ms to 1h"},
+  };
+  return *fields;
+}
+
+TEST(SpecTest, EachBadFieldOfTheProcessesIsNamedAsWell) {
+  for (const BadField& bad : BadProcessFields()) {
+    v1::ServerSpec spec = DefaultSpec();
+    bad.spoil(spec);
+    EXPECT_THAT(Check(spec), ElementsAre(bad.violation));
+  }
+}
+
 TEST(SpecTest, EachBadFieldIsNamedWithItsValueAndItsLimit) {
   for (const BadField& bad : BadFields()) {
     v1::ServerSpec spec = DefaultSpec();
@@ -128,6 +165,8 @@ TEST(SpecTest, TheLimitsThemselvesAreAllowed) {
   *low.mutable_frame_timeout() = FromDuration(absl::Milliseconds(1));
   *low.mutable_sync_interval() = FromDuration(kSyncIntervalMin);
   *low.mutable_drain_timeout() = FromDuration(absl::Milliseconds(1));
+  *low.mutable_start_timeout() = FromDuration(kStartTimeoutMin);
+  *low.mutable_liveness_timeout() = FromDuration(kLivenessTimeoutMin);
   EXPECT_THAT(Check(low), IsEmpty());
 
   v1::ServerSpec high = DefaultSpec();
@@ -144,6 +183,15 @@ TEST(SpecTest, TheLimitsThemselvesAreAllowed) {
   high.set_retain_bytes(kRetainBytesMax);
   *high.mutable_idle_timeout() = FromDuration(kTimeoutMax);
   *high.mutable_retain_age() = FromDuration(kRetainAgeMax);
+  high.set_restart(v1::RESTART_POLICY_NEVER);
+  *high.mutable_start_timeout() = FromDuration(kSupervisionTimeoutMax);
+  *high.mutable_liveness_timeout() = FromDuration(kSupervisionTimeoutMax);
+  *high.mutable_orphan_timeout() = FromDuration(kTimeoutMax);
+  high.set_compute_threads(kComputeThreadsMax);
+  for (int i = 0; i < kTaskModulesMax; ++i) {
+    high.mutable_task_modules()->add_paths("/" + std::string(kPathBytesMax - 1, 'p'));
+  }
+  *high.mutable_cancel_grace() = FromDuration(kSupervisionTimeoutMax);
   EXPECT_THAT(Check(high), IsEmpty());
 }
 
@@ -179,12 +227,27 @@ TEST(SpecTest, WhatARequestLeavesOutStaysAndWhatItSetsReplaces) {
 TEST(SpecTest, FieldsWithPresenceCanBeSetToNothing) {
   v1::ServerSpec base = DefaultSpec();
   base.set_banner("hello");
+  base.set_no_listen(true);
+  base.mutable_task_modules()->add_paths("/a.so");
   v1::ServerSpec request;
+  request.set_no_listen(false);
+  request.mutable_task_modules();
   request.set_port(0);
   request.set_banner("");
   const v1::ServerSpec merged = MergeSpec(base, request);
   EXPECT_EQ(merged.port(), 0u);
   EXPECT_EQ(merged.banner(), "");
+  EXPECT_FALSE(merged.no_listen());
+  EXPECT_EQ(merged.task_modules().paths_size(), 0);
+}
+
+TEST(SpecTest, TaskModulesAreReplacedAsAWhole) {
+  v1::ServerSpec base = DefaultSpec();
+  base.mutable_task_modules()->add_paths("/a.so");
+  v1::ServerSpec request;
+  request.mutable_task_modules()->add_paths("/b.so");
+  EXPECT_THAT(MergeSpec(base, request).task_modules().paths(), ElementsAre("/b.so"));
+  EXPECT_THAT(MergeSpec(base, {}).task_modules().paths(), ElementsAre("/a.so"));
 }
 
 TEST(SpecTest, ADurationOfZeroIsLeftOut) {
