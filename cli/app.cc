@@ -74,6 +74,7 @@ class Invocation {
     AddEventsCommand(root_, selection_);
     AddJobCommands(root_, selection_);
     AddJournalCommands(root_, selection_);
+    AddExperimentCommand(root_, selection_);
     AddBenchCommands(root_, selection_);
     AddVersionCommand(root_, selection_);
     CLI::App* help = root_.add_subcommand("help", "Show help for a command");

@@ -1,10 +1,11 @@
-// `bench ingest|latency`: how fast this installation is, measured through its real paths.
+// `bench ingest|latency|compute`: how fast this installation is, measured through its real paths.
 #include "cli/bench.h"
 
 #include <algorithm>
 #include <memory>
 #include <thread>
 
+#include "cli/bench_compute.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
 
@@ -14,6 +15,7 @@ namespace {
 constexpr uint32_t kConnectionsMax = 20'000;
 constexpr uint32_t kSubscribersMax = 256;
 constexpr uint64_t kPayloadBytesMax = 64 << 20;
+constexpr uint64_t kRecordBytesLimit = 4 << 20;
 
 void AddIngest(CLI::App* noun, Selection& selection) {
   CLI::App* ingest = noun->add_subcommand(
@@ -82,6 +84,47 @@ void AddLatency(CLI::App* noun, Selection& selection) {
   });
 }
 
+void AddCompute(CLI::App* noun, Selection& selection) {
+  CLI::App* compute =
+      noun->add_subcommand("compute", "What jobs cost beyond the work itself: times and rates");
+  auto options = std::make_shared<BenchComputeOptions>();
+  const auto add_count = [&](const char* name, uint64_t* count, uint64_t least, uint64_t most,
+                             const char* description) {
+    compute->add_option(name, *count, description)->type_name("N")->check(WholeNumber(least, most));
+  };
+  compute
+      ->add_option("--server", options->server,
+                   "Use the workers of this server, not a private pool")
+      ->type_name("NAME");
+  compute->add_option("--workers", options->workers, "Workers of the private pool (default 1)")
+      ->type_name("N")
+      ->check(WholeNumber(1, 256));
+  add_count("--round-trips", &options->round_trips, 0, 10'000'000,
+            "Jobs of one input, one after the other; 0 leaves them out (default 2000)");
+  add_count("--range", &options->range, 0, 10'000'000'000,
+            "Inputs of a job that has nothing to do; 0 leaves it out (default 10000000)");
+  add_count("--records", &options->records, 0, 10'000'000,
+            "Inputs of a job that returns each as it is; 0 leaves it out (default 200000)");
+  AddByteSize(*compute, "--record-bytes", &options->record_bytes,
+              "Bytes of each of those, at least 1 (default 100)");
+  add_count("--jobs", &options->jobs, 0, 100'000,
+            "Small jobs, all submitted at once; 0 leaves them out (default 1000)");
+  add_count("--job-inputs", &options->job_inputs, 1, 1'000'000, "Inputs of each (default 10)");
+  compute->footer(
+      "Every result is counted. The private pool is a coordinator and workers of its own, started\n"
+      "before and ended after the measurement.\n"
+      "\n"
+      "Examples:\n"
+      "  centerctl bench compute\n"
+      "  centerctl bench compute --workers 2 --round-trips 0 --jobs 0 -o json");
+  OnSelected(compute, selection, [options](Context& context) -> absl::Status {
+    if (options->record_bytes < 1 || options->record_bytes > kRecordBytesLimit) {
+      return UsageError("--record-bytes must be 1 to 4MiB");
+    }
+    return BenchCompute(context, *options);
+  });
+}
+
 }  // namespace
 
 void AddBenchCommands(CLI::App& root, Selection& selection) {
@@ -89,6 +132,7 @@ void AddBenchCommands(CLI::App& root, Selection& selection) {
   noun->require_subcommand(0, 1);
   AddIngest(noun, selection);
   AddLatency(noun, selection);
+  AddCompute(noun, selection);
 }
 
 }  // namespace center::cli

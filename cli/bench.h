@@ -1,4 +1,4 @@
-// The two benchmarks of `bench`.
+// `bench ingest` and `bench latency`.
 #pragma once
 
 #include <cstdint>

@@ -233,7 +233,7 @@ void AddJobCommands(CLI::App& root, Selection& selection) {
   AddJobSubmit(noun, selection);
   AddList(noun, selection);
 
-  CLI::App* get = noun->add_subcommand("get", "Show a job");
+  CLI::App* get = noun->add_subcommand("get", "Show a job and its failures");
   auto get_id = std::make_shared<std::string>();
   get->add_option("JOB", *get_id, "Its id")->type_name("JOB")->required();
   get->footer(

@@ -110,19 +110,23 @@ absl::StatusOr<v1::Job> JobRun::Submit() {
   grpc::ClientContext call;
   SetCall(&call);
   const auto stream = stub_->SubmitJob(&call);
+  const bool sends = reader_ != nullptr || records_.has_value();
   v1::SubmitJobRequest first;
   *first.mutable_submission() = submission_;
-  stream->Write(first);
+  stream->Write(first, sends ? grpc::WriteOptions() : grpc::WriteOptions().set_last_message());
   absl::Status sent;
-  std::thread sender([&] {
-    sent = SendInputs(*stream);
-    // Half of the inputs are no job.
-    if (!sent.ok()) call.TryCancel();
-  });
+  std::thread sender;
+  if (sends) {
+    sender = std::thread([&] {
+      sent = SendInputs(*stream);
+      // Half of the inputs are no job.
+      if (!sent.ok()) call.TryCancel();
+    });
+  }
   taken_ = Receive(*stream);
   if (!taken_.ok()) call.TryCancel();
   if (reader_ != nullptr) reader_->Stop();
-  sender.join();
+  if (sends) sender.join();
   const absl::Status status = rpc::FromGrpc(stream->Finish());
   SetCall(nullptr);
   RETURN_IF_ERROR(sent);

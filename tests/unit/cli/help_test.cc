@@ -30,7 +30,9 @@ const std::map<std::string, std::vector<std::string>>& Table() {
       {"send", {}},
       {"events", {}},
       {"journal", {"verify", "dump", "repair"}},
-      {"bench", {"ingest", "latency"}},
+      {"job", {"submit", "list", "get", "results", "cancel", "tasks"}},
+      {"experiment", {}},
+      {"bench", {"ingest", "latency", "compute"}},
       {"version", {}},
       {"help", {}}};
   return table;
@@ -85,6 +87,8 @@ TEST_F(HelpTest, TheTableOfThisTestIsTheTreeOfCommands) {
   AddSendCommand(root, selection);
   AddEventsCommand(root, selection);
   AddJournalCommands(root, selection);
+  AddJobCommands(root, selection);
+  AddExperimentCommand(root, selection);
   AddBenchCommands(root, selection);
   AddVersionCommand(root, selection);
   std::map<std::string, std::vector<std::string>> tree = {{"help", {}}};
