@@ -66,9 +66,7 @@ void Subscriber::Run() {
       break;
     }
     if (message.gap.has_value()) {
-      const uint64_t gone = message.gap->to_offset() - message.gap->from_offset();
-      if (message.gap->reason() == v1::Gap::REASON_RETENTION) deleted_ += gone;
-      missing_ += gone;
+      missing_ += message.gap->to_offset() - message.gap->from_offset();
     }
     if (counts.payloads != payloads_.load(std::memory_order_relaxed)) {
       last_receive_ = std::chrono::steady_clock::now().time_since_epoch().count();

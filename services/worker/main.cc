@@ -21,6 +21,7 @@
 #include "services/worker/api/inherited_fds.h"
 #include "services/worker/api/last_words.h"
 #include "services/worker/api/worker.h"
+#include "services/worker/compute/exec_guard.h"
 
 namespace center::worker {
 namespace {
@@ -120,6 +121,9 @@ int Run(Flags flags, LastWords& last_words) {
 }
 
 int Main(int argc, char** argv) {
+  if (argc == 3 && absl::string_view(argv[1]) == compute::ExecGuard::kArgument) {
+    return compute::ExecGuard::Main(argv[2]);
+  }
   LastWords last_words(argv[0]);
   ParsedFlags parsed = ParseFlags(argc, argv);
   if (const int* exit_code = absl::get_if<int>(&parsed)) return *exit_code;

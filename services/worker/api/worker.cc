@@ -13,13 +13,14 @@
 #include "services/common/rpc/status.h"
 #include "services/common/status_macros.h"
 #include "services/worker/api/worker_messages.h"
+#include "services/worker/compute/exec_guard.h"
 
 namespace center::worker {
 namespace {
 
 constexpr int kListenBacklog = 4096;
 // How long streams may go on when everything else has ended, to send what the subscribers lack.
-constexpr absl::Duration kStreamsEndTimeout = absl::Seconds(1);
+constexpr auto kStreamsEndTimeout = std::chrono::seconds(1);
 
 absl::Status CheckUnixPath(const NetAddress& address) {
   constexpr size_t kPathMax = sizeof(sockaddr_un::sun_path) - 1;
@@ -59,6 +60,8 @@ Worker::~Worker() {
 }
 
 absl::Status Worker::StartCompute(const InheritedFds& fds) {
+  // Whatever has become of the file since.
+  compute::ExecGuard::Instance().SetProgram("/proc/self/exe");
   FlightRecorder* recorder = nullptr;
   if (fds.scoreboard.valid()) {
     ASSIGN_OR_RETURN(scoreboard_, Scoreboard::Map(fds.scoreboard.get()));
@@ -209,10 +212,7 @@ void Worker::FinishDrain() {
   finisher_ = std::thread([this, flush = journal_ != nullptr && !journal_failed_] {
     const absl::Status flushed = flush ? journal_->Flush() : absl::OkStatus();
     service_->EndStreams();
-    // Shutdown would also wait for connections, and one without calls is polled by nobody at the
-    // other end, which therefore does not see that it should go.
-    (void)service_->AwaitNoStreams(kStreamsEndTimeout);  // the rest is cancelled
-    server_.server->Shutdown(std::chrono::system_clock::now());
+    server_.server->Shutdown(std::chrono::system_clock::now() + kStreamsEndTimeout);
     const bool stuck = !compute_->Stop(compute_told_ ? absl::ZeroDuration() : flags_.cancel_grace);
     loop_.post([this, flushed, stuck] {
       if (!flushed.ok()) {

@@ -13,6 +13,10 @@
 namespace center::compute {
 namespace {
 
+// How long a thread may take to end that runs no chunk: it answers the last one, and destroys the
+// states of tasks.
+constexpr absl::Duration kThreadEndTimeout = absl::Seconds(5);
+
 // Only in the thread's own line of /proc, stacks and debuggers; at most 15 characters.
 void NameThread(const std::string& name) { ::pthread_setname_np(::pthread_self(), name.c_str()); }
 
@@ -145,10 +149,15 @@ bool Engine::Stop(absl::Duration grace) {
   work_.SignalAll();
   watch_.SignalAll();
   const absl::Time deadline = absl::Now() + grace;
-  while (threads_alive_ > 0) {
-    if (ended_.WaitWithDeadline(&mutex_, deadline)) return threads_alive_ == 0;
+  while (threads_alive_ > 0 && absl::Now() < deadline) {
+    ended_.WaitWithDeadline(&mutex_, deadline);
   }
-  return true;
+  const auto runs = [](const Seat& seat) { return seat.run != nullptr; };
+  if (std::any_of(seats_.begin(), seats_.end(), runs)) return false;
+  // Those that run nothing end by themselves.
+  const absl::Time last = absl::Now() + kThreadEndTimeout;
+  while (threads_alive_ > 0 && absl::Now() < last) ended_.WaitWithDeadline(&mutex_, last);
+  return threads_alive_ == 0;
 }
 
 Engine::Stats Engine::stats() const {

@@ -74,7 +74,8 @@ class Engine {
   void Refuse();
   // Cancels what waits and what runs. Nothing is refused.
   void CancelAll();
-  // Refuses, and cancels the running ones. True: within `grace` all threads have ended.
+  // Refuses, and cancels the running ones. True: all threads have ended. False: a task runs still
+  // after `grace`.
   bool Stop(absl::Duration grace);
 
   Stats stats() const;

@@ -34,7 +34,7 @@ std::string WhyNot(const std::string& name) {
 TEST(TaskRegistryTest, TheBuiltInTasksAreThereAndSayWhatTheyDo) {
   const TaskRegistry tasks = TaskRegistry::WithBuiltIns();
   EXPECT_EQ(tasks.entries().size(), BuiltInTasks().size()) << "one of them breaks the rules";
-  for (const char* name : {"countdown", "echo", "primes", "sha256", "sleep", "wordcount"}) {
+  for (const char* name : {"countdown", "echo", "exec", "primes", "sha256", "sleep", "wordcount"}) {
     const TaskRegistry::Entry* entry = tasks.Find(name);
     ASSERT_NE(entry, nullptr) << name;
     EXPECT_STREQ(entry->task.name, name);

@@ -13,7 +13,7 @@
 namespace center::compute {
 
 absl::Span<const center_task> BuiltInTasks() {
-  static const std::array tasks{kCountdownTask, kEchoTask,  kPrimesTask,
+  static const std::array tasks{kCountdownTask, kEchoTask,  kExecTask,     kPrimesTask,
                                 kSha256Task,    kSleepTask, kWordcountTask};
   return tasks;
 }

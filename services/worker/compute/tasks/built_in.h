@@ -13,6 +13,7 @@ namespace center::compute {
 
 extern const center_task kCountdownTask;
 extern const center_task kEchoTask;
+extern const center_task kExecTask;
 extern const center_task kPrimesTask;
 extern const center_task kSha256Task;
 extern const center_task kSleepTask;
