@@ -66,24 +66,4 @@ void DecimalText::Set(int64_t number) {
 
 InputCursor::InputCursor(const Inputs& inputs) : inputs_(inputs), at_(inputs.packed_.data.data()) {}
 
-bool InputCursor::Advance() {
-  const uint64_t next = position_ + 1;  // kBefore becomes 0
-  if (next >= inputs_.count_) return false;
-  position_ = next;
-  if (inputs_.is_range_) {
-    if (next == 0) {
-      text_.Set(inputs_.first_);
-    } else {
-      text_.Advance();
-    }
-    bytes_ = text_.text();
-    return true;
-  }
-  const size_t size =
-      inputs_.packed_.sizes.empty() ? inputs_.packed_.uniform_size : inputs_.packed_.sizes[next];
-  bytes_ = absl::string_view(at_, size);
-  at_ += size;
-  return true;
-}
-
 }  // namespace center::compute
