@@ -1,7 +1,11 @@
 // `events`: what happened to processes, and why.
+#include <map>
 #include <memory>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "center/v1/event.grpc.pb.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
@@ -44,6 +48,24 @@ std::string Padded(std::string text, size_t width) {
   return text;
 }
 
+// A line for each detail, by name; what has lines of its own (a stack) follows its name, indented.
+std::string Details(const v1::Event& event, const Style& style) {
+  constexpr size_t kLineBytesMax = 2000;
+  const std::map<std::string, std::string> sorted(event.details().begin(), event.details().end());
+  std::string text;
+  for (const auto& [key, value] : sorted) {
+    const std::vector<absl::string_view> lines =
+        absl::StrSplit(absl::StripSuffix(value, "\n"), '\n');
+    absl::StrAppend(&text, style(Color::kDim, absl::StrCat("    ", key, ":")));
+    for (const absl::string_view line : lines) {
+      absl::StrAppend(&text, lines.size() == 1 ? " " : "\n      ",
+                      style(Color::kDim, Printable(line, kLineBytesMax)));
+    }
+    absl::StrAppend(&text, "\n");
+  }
+  return text;
+}
+
 absl::Status Print(Context& context, const v1::Event& event) {
   switch (context.globals().format) {
     case Format::kJson: {
@@ -65,10 +87,7 @@ absl::Status Print(Context& context, const v1::Event& event) {
                                         Padded(event.subject(), 12), "  ",
                                         Printable(event.reason(), 2000), "\n"));
       if (context.globals().format == Format::kWide) {
-        for (const auto& [key, value] : event.details()) {
-          context.out().Append(
-              style(Color::kDim, absl::StrCat("    ", key, ": ", Printable(value, 2000), "\n")));
-        }
+        context.out().Append(Details(event, style));
       }
     }
   }
@@ -136,7 +155,9 @@ absl::Status Watch(Context& context, const EventsFlags& flags) {
 void AddEventsCommand(CLI::App& root, Selection& selection) {
   CLI::App* events = root.add_subcommand("events", "Show what happened to processes, and why");
   auto flags = std::make_shared<EventsFlags>();
-  events->add_option("SERVER", flags->server, "Only events about this server and its workers")
+  events
+      ->add_option("SERVER,--server", flags->server,
+                   "Only events about this server and its workers")
       ->type_name("SERVER");
   events->add_flag("-f,--follow", flags->follow, "Go on with new events until Ctrl-C");
   events

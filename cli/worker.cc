@@ -55,6 +55,7 @@ void AddWorkerCommands(CLI::App& root, Selection& selection) {
       "  centerctl worker list\n"
       "  centerctl worker list games -o wide");
   OnSelected(list, selection, [server](Context& context) { return List(context, *server); });
+  AddWorkerStacksCommand(*noun, selection);
 }
 
 }  // namespace center::cli

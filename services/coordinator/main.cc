@@ -7,12 +7,16 @@
 #include <string>
 #include <vector>
 
+#include "absl/strings/str_cat.h"
+#include "absl/time/time.h"
+#include "services/common/clock.h"
 #include "services/common/fd.h"
 #include "services/common/log.h"
 #include "services/common/net_address.h"
 #include "services/common/rpc/server.h"
 #include "services/common/status_macros.h"
 #include "services/coordinator/api/coordinator.h"
+#include "services/coordinator/supervision/unwinder.h"
 
 namespace center::coordinator {
 namespace {
@@ -28,6 +32,8 @@ struct Flags {
   bool insecure = false;
   std::string log_format = "text";
   std::string log_level = "info";
+  std::string stacks_timeout = "2s";
+  int64_t dump_stacks = 0;  // of this process, rather than be a coordinator
 };
 
 absl::StatusOr<std::vector<NetAddress>> ListenAddresses(const Flags& flags) {
@@ -44,6 +50,24 @@ absl::StatusOr<std::vector<NetAddress>> ListenAddresses(const Flags& flags) {
     addresses.push_back(std::move(address));
   }
   return addresses;
+}
+
+// Less than the time after which a kill is said again.
+constexpr absl::Duration kStacksTimeoutMin = absl::Milliseconds(100);
+constexpr absl::Duration kStacksTimeoutMax = absl::Seconds(4);
+
+std::string CheckStacksTimeout(const std::string& text) {
+  absl::Duration timeout;
+  const bool ok = absl::ParseDuration(text, &timeout) && timeout >= kStacksTimeoutMin &&
+                  timeout <= kStacksTimeoutMax;
+  return ok ? "" : absl::StrCat("is no duration from 100ms to 4s, such as 2s: ", text);
+}
+
+// REQUIRES: CheckStacksTimeout takes it.
+SteadyDuration ToSteady(const std::string& text) {
+  absl::Duration duration;
+  return absl::ParseDuration(text, &duration) ? absl::ToChronoNanoseconds(duration)
+                                              : std::chrono::nanoseconds(0);
 }
 
 void AddFlags(CLI::App& app, Flags& flags) {
@@ -63,6 +87,11 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn, error or critical")
       ->capture_default_str();
+  app.add_option("--stacks-timeout", flags.stacks_timeout,
+                 "How long taking the stacks of a worker may take: it is killed without them then")
+      ->check(CheckStacksTimeout)
+      ->capture_default_str();
+  app.add_option("--dump-stacks", flags.dump_stacks)->group("");  // hidden
   app.set_version_flag("--version", "center-coordinator " CENTER_VERSION);
 }
 
@@ -71,7 +100,17 @@ int Fail(const absl::Status& status, int code) {
   return code;
 }
 
+// The helper that takes the stacks of a worker: it may get stuck or crash, and harms nobody.
+int DumpStacks(int64_t pid) {
+  supervision::DumpStacks(pid, [](absl::string_view text) {
+    std::fwrite(text.data(), 1, text.size(), stdout);
+    std::fflush(stdout);
+  });
+  return 0;
+}
+
 int Run(const Flags& flags) {
+  if (flags.dump_stacks != 0) return DumpStacks(flags.dump_stacks);
   const absl::Status logging =
       InitLogging({.name = "coordinator", .format = flags.log_format, .level = flags.log_level});
   if (!logging.ok()) return Fail(logging, kExitUsage);
@@ -88,7 +127,9 @@ int Run(const Flags& flags) {
                                           .listen = *std::move(addresses),
                                           .worker_program = *std::move(worker),
                                           .log_format = flags.log_format,
-                                          .log_level = flags.log_level});
+                                          .log_level = flags.log_level,
+                                          .stacks_program = "/proc/self/exe",
+                                          .stacks_timeout = ToSteady(flags.stacks_timeout)});
   if (!coordinator.ok()) return Fail(coordinator.status(), kExitFailure);
   (*coordinator)->Run();
   return 0;

@@ -26,6 +26,7 @@
 #include "services/coordinator/api/registry_service.h"
 #include "services/coordinator/api/server_service.h"
 #include "services/coordinator/api/spec.h"
+#include "services/coordinator/api/stack_helper.h"
 #include "services/coordinator/api/subscriptions.h"
 #include "services/coordinator/relay/payload_relay.h"
 #include "services/coordinator/supervision/event_loop.h"
@@ -85,6 +86,7 @@ struct Coordinator::Parts {
                     oom.Sample();
                     return RealClock().Steady() + supervision::OomWatch::kSampleInterval;
                   }),
+        stacks({.program = options.stacks_program, .timeout = options.stacks_timeout}, post),
         listener(post),
         reaper(post),
         timer(loop, [this] { return fleet.OnTimer(); }),
@@ -128,6 +130,8 @@ struct Coordinator::Parts {
               return reaper.End(process, grace, std::move(ended));
             },
         .judge_oom = [this] { return oom.Judge(); },
+        .take_stacks = [this](int64_t pid,
+                              StackHelper::Done done) { stacks.Take(pid, std::move(done)); },
     };
   }
 
@@ -147,6 +151,7 @@ struct Coordinator::Parts {
   EventLog events;
   supervision::OomWatch oom;
   supervision::DeadlineTimer oom_timer;
+  StackHelper stacks;
   Listener listener;
   OrphanReaper reaper;
   supervision::DeadlineTimer timer;

@@ -1,12 +1,14 @@
 // The coordinator process, put together: data directory, store, control thread, fleet, gRPC.
 #pragma once
 
+#include <chrono>
 #include <memory>
 #include <string>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "services/common/clock.h"
 #include "services/common/net_address.h"
 
 namespace center::coordinator {
@@ -17,6 +19,9 @@ struct CoordinatorOptions {
   std::string worker_program;       // path of center-worker
   std::string log_format = "text";  // of the workers
   std::string log_level = "info";
+  // Takes the stacks of workers (see StackHelper). Empty: they are not taken.
+  std::string stacks_program;
+  SteadyDuration stacks_timeout = std::chrono::seconds(2);
 };
 
 // Lifecycle: Create (locks the data directory, serves gRPC, takes up what the store says), Run on

@@ -85,7 +85,7 @@ absl::Status CheckNameAndId(const std::string& name, const std::string& request_
 Fleet::Fleet(Dependencies dependencies, LaunchContext launch)
     : deps_(std::move(dependencies)),
       launch_(std::move(launch)),
-      supervisor_(*deps_.launcher, *deps_.clock, *this, {.on_deadline = deps_.arm_timer}),
+      supervisor_(*deps_.launcher, *deps_.clock, *this, SupervisorSettings()),
       requests_(*deps_.store, *deps_.clock),
       deadlines_(deps_.arm_timer) {}
 

@@ -38,6 +38,7 @@
 #include "services/coordinator/api/spec_changes.h"
 #include "services/coordinator/relay/worker_directory.h"
 #include "services/coordinator/state/store.h"
+#include "services/coordinator/supervision/stacks.h"
 #include "services/coordinator/supervision/supervisor.h"
 
 namespace center::coordinator {
@@ -79,6 +80,10 @@ class Fleet final : public supervision::Observer {
         end_process;
     // About a process that has just been found killed by SIGKILL. Empty: nobody can tell.
     std::function<supervision::OomVerdict()> judge_oom = nullptr;
+    // Takes the stacks of a process; answers later, on the control thread. Empty: nobody can.
+    std::function<void(int64_t pid,
+                       std::function<void(absl::StatusOr<supervision::ProcessStacks>)>)>
+        take_stacks = nullptr;
     // What a chunk of a job and an input of it are called: "job j7 countdown, input 4711". Empty:
     // by their numbers.
     std::function<std::string(const std::string& worker, uint64_t chunk, uint64_t input)>
@@ -108,6 +113,9 @@ class Fleet final : public supervision::Observer {
   absl::StatusOr<v1::Server> GetServer(const std::string& name) const;
   absl::StatusOr<v1::ListServersResponse> ListServers(const v1::ListServersRequest& request) const;
   absl::StatusOr<v1::ListWorkersResponse> ListWorkers(const v1::ListWorkersRequest& request) const;
+  void GetWorkerStacks(
+      const std::string& name,
+      std::function<void(absl::StatusOr<v1::GetWorkerStacksResponse>)> answer) const;
   void CountInto(v1::Coordinator* coordinator) const;
 
   // Workers' lines. A worker that Register refuses must end.
@@ -193,6 +201,7 @@ class Fleet final : public supervision::Observer {
   supervision::Evidence Examine(const Entry& entry, uint32_t slot,
                                 const supervision::ProcessExit& exit) const;
   std::vector<std::string> Running(const std::string& worker, const FlightRecorder& recorder) const;
+  supervision::SupervisorOptions SupervisorSettings();
 
   // fleet_roll.cc, fleet_scale.cc, fleet_update.cc: changes to servers that run.
   absl::StatusOr<Entry*> FindRunning(const std::string& name);

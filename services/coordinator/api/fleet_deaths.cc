@@ -1,13 +1,37 @@
 // What is known about a worker that has died.
+#include <algorithm>
 #include <csignal>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_split.h"
 #include "services/common/log.h"
 #include "services/common/scoreboard.h"
+#include "services/common/utf8.h"
 #include "services/coordinator/api/fleet.h"
 #include "services/coordinator/api/spec.h"
 
 namespace center::coordinator {
+namespace {
+
+v1::GetWorkerStacksResponse ToProto(const supervision::ProcessStacks& stacks) {
+  v1::GetWorkerStacksResponse response;
+  *response.mutable_stopped_for() = FromDuration(absl::FromChrono(stacks.stopped_for));
+  for (const supervision::ThreadStack& thread : stacks.threads) {
+    v1::ThreadStack& stack = *response.add_threads();
+    stack.set_tid(static_cast<int32_t>(thread.tid));
+    stack.set_name(ValidUtf8(thread.name));
+    for (const supervision::StackFrame& frame : thread.frames) {
+      v1::StackFrame& added = *stack.add_frames();
+      added.set_address(frame.address);
+      added.set_function(ValidUtf8(frame.function));
+      added.set_location(ValidUtf8(frame.location));
+    }
+  }
+  return response;
+}
+
+}  // namespace
 
 supervision::Evidence Fleet::Examine(const Entry& entry, uint32_t slot,
                                      const supervision::ProcessExit& exit) const {
@@ -42,6 +66,54 @@ std::vector<std::string> Fleet::Running(const std::string& worker,
                                             : absl::StrCat("chunk ", chunk, ", input ", input));
   }
   return result;
+}
+
+supervision::SupervisorOptions Fleet::SupervisorSettings() {
+  supervision::SupervisorOptions options{.on_deadline = deps_.arm_timer};
+  if (deps_.take_stacks) {
+    options.autopsy = [this](int64_t pid, std::function<void(absl::StatusOr<std::string>)> done) {
+      deps_.take_stacks(
+          pid, [done = std::move(done)](const absl::StatusOr<supervision::ProcessStacks>& stacks) {
+            if (!stacks.ok()) return done(stacks.status());
+            done(supervision::FormatStacks(*stacks));
+          });
+    };
+  }
+  return options;
+}
+
+void Fleet::GetWorkerStacks(
+    const std::string& name,
+    std::function<void(absl::StatusOr<v1::GetWorkerStacksResponse>)> answer) const {
+  const std::pair<std::string, std::string> parts = absl::StrSplit(name, absl::MaxSplits('/', 1));
+  const auto server = servers_.find(parts.first);
+  if (server == servers_.end()) return answer(ServerNotFound(parts.first));
+  const auto slots = supervisor_.Slots(parts.first);
+  const auto slot = std::find_if(slots.begin(), slots.end(), [&](const auto& candidate) {
+    return WorkerName(parts.first, candidate.slot) == name;
+  });
+  if (slot == slots.end()) {
+    return answer(
+        rpc::WithReason(absl::NotFoundError(absl::StrCat("there is no worker '", name, "'")),
+                        "WORKER_NOT_FOUND", {{"worker", name}}));
+  }
+  if (slot->pid == 0) {
+    return answer(rpc::WithReason(
+        absl::FailedPreconditionError(absl::StrCat("worker '", name, "' is ",
+                                                   supervision::SlotStateName(slot->state),
+                                                   ": it has no process now")),
+        "WORKER_NOT_RUNNING", {{"worker", name}}));
+  }
+  if (!deps_.take_stacks) return answer(absl::UnimplementedError("stacks cannot be taken here"));
+  deps_.take_stacks(slot->pid, [this, name, pid = slot->pid, answer = std::move(answer)](
+                                   const absl::StatusOr<supervision::ProcessStacks>& stacks) {
+    if (!stacks.ok()) return answer(stacks.status());
+    v1::GetWorkerStacksResponse response = ToProto(*stacks);
+    response.set_name(name);
+    response.set_pid(static_cast<int32_t>(pid));
+    *response.mutable_time() = FromTime(deps_.clock->Wall());
+    answer(std::move(response));
+  });
 }
 
 }  // namespace center::coordinator

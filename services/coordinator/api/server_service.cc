@@ -109,6 +109,20 @@ grpc::ServerUnaryReactor* ServerServiceImpl::RestartWorker(grpc::CallbackServerC
   return reactor;
 }
 
+grpc::ServerUnaryReactor* ServerServiceImpl::GetWorkerStacks(
+    grpc::CallbackServerContext* context, const v1::GetWorkerStacksRequest* request,
+    v1::GetWorkerStacksResponse* response) {
+  grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
+  post_([this, reactor, request, response] {
+    fleet_.GetWorkerStacks(
+        request->name(),
+        [reactor, response](const absl::StatusOr<v1::GetWorkerStacksResponse>& result) {
+          Finish(reactor, response, result);
+        });
+  });
+  return reactor;
+}
+
 grpc::ServerUnaryReactor* ServerServiceImpl::GetServer(grpc::CallbackServerContext* context,
                                                        const v1::GetServerRequest* request,
                                                        v1::GetServerResponse* response) {

@@ -37,6 +37,9 @@ class ServerServiceImpl final : public v1::ServerService::CallbackService {
   grpc::ServerUnaryReactor* RestartWorker(grpc::CallbackServerContext* context,
                                           const v1::RestartWorkerRequest* request,
                                           v1::RestartWorkerResponse* response) override;
+  grpc::ServerUnaryReactor* GetWorkerStacks(grpc::CallbackServerContext* context,
+                                            const v1::GetWorkerStacksRequest* request,
+                                            v1::GetWorkerStacksResponse* response) override;
   grpc::ServerUnaryReactor* GetServer(grpc::CallbackServerContext* context,
                                       const v1::GetServerRequest* request,
                                       v1::GetServerResponse* response) override;

@@ -151,6 +151,10 @@ struct SupervisorOptions {
   SteadyDuration stall_tolerance = std::chrono::milliseconds(500);
   // Numbers in [0, 1), for jitter. Empty: a generator seeded by the system.
   std::function<double()> random;
+  // Takes the stacks of a process that is to be killed for what it does not do, as text, and
+  // answers within the slot's kill_repeat: then it is killed anyway. The answer may come at any
+  // time, also when the supervisor is gone. Empty: it is killed at once.
+  std::function<void(int64_t pid, std::function<void(absl::StatusOr<std::string>)> done)> autopsy;
   // The earliest deadline has become this one: call Tick then. Not called for deadlines that Tick
   // returns. Empty: the owner calls Tick often enough by itself.
   std::function<void(SteadyTime)> on_deadline;
@@ -230,6 +234,10 @@ class Supervisor {
   // Runs the timers of one slot that are due.
   void Advance(Process& process);
   void Apply(Process& process, SlotAction action);
+  // Takes its stacks first, where that is worth the time.
+  void AutopsyAndKill(Process& process);
+  void OnAutopsy(absl::string_view server, uint32_t slot, uint64_t launch_id,
+                 const absl::StatusOr<std::string>& stacks);
   void Kill(Process& process);
   void SendSignal(const Process& process, int signal);
   void RemoveIfStopped(Server& server);

@@ -45,6 +45,8 @@ struct Supervisor::Process {
   uint64_t generation = 0;  // of the plan with which it was launched
   bool leaving = false;     // scaled away
   bool kill_reported = false;
+  bool autopsy_begun = false;
+  std::string stacks;  // of the autopsy, or why there are none
   absl::optional<ExitRecord> last_exit;
 };
 

@@ -47,6 +47,8 @@ absl::Status Supervisor::Launch(Process& process) {
   process.launched = clock_.Steady();
   process.kill_reported = false;
   process.generation = process.server.plan.generation;
+  process.autopsy_begun = false;
+  process.stacks.clear();
   ++process.launches;
   NotifyChanged(process);
   NotifyEvent(EventType::kWorkerStarted, process, absl::StrCat("launched as process ", pid),
@@ -89,7 +91,7 @@ ExitRecord Supervisor::Examine(const Process& process, ProcessExit exit) {
           .reason = std::move(death.reason),
           .ended_by = std::move(death.ended_by),
           .running = std::move(evidence.running),
-          .stack = std::move(crash.stack)};
+          .stack = crash.stack.empty() ? process.stacks : std::move(crash.stack)};
 }
 
 void Supervisor::RecordDeath(Process& process, ExitRecord record) {
@@ -140,8 +142,41 @@ void Supervisor::Apply(Process& process, SlotAction action) {
     case SlotAction::kTerminate:
       return SendSignal(process, SIGTERM);
     case SlotAction::kKill:
-      return Kill(process);
+      return AutopsyAndKill(process);
   }
+}
+
+void Supervisor::AutopsyAndKill(Process& process) {
+  const KillCause cause = process.slot.kill_cause();
+  // Who says "at once" does not want to wait. One that was begun already has taken too long.
+  if (!options_.autopsy || cause == KillCause::kStopNow || process.autopsy_begun) {
+    if (process.autopsy_begun && process.stacks.empty()) {
+      process.stacks = "the stacks could not be taken in time";
+    }
+    return Kill(process);
+  }
+  process.autopsy_begun = true;
+  options_.autopsy(process.pid,
+                   [weak = std::weak_ptr<Supervisor*>(self_), server = process.server.plan.name,
+                    slot = process.index,
+                    launch_id = process.launch_id](const absl::StatusOr<std::string>& stacks) {
+                     if (const auto self = weak.lock())
+                       (*self)->OnAutopsy(server, slot, launch_id, stacks);
+                   });
+}
+
+void Supervisor::OnAutopsy(absl::string_view server_name, uint32_t slot, uint64_t launch_id,
+                           const absl::StatusOr<std::string>& stacks) {
+  const Scope scope(*this);
+  const auto found = servers_.find(std::string(server_name));
+  if (found == servers_.end() || slot >= found->second->processes.size()) return;
+  Process& process = found->second->processes[slot];
+  // It has died meanwhile, or was killed because this took too long.
+  if (process.launch_id != launch_id || process.pid == 0 || process.kill_reported) return;
+  process.stacks = stacks.ok()
+                       ? *stacks
+                       : absl::StrCat("the stacks could not be taken: ", stacks.status().message());
+  Kill(process);
 }
 
 void Supervisor::Kill(Process& process) {
@@ -151,7 +186,7 @@ void Supervisor::Kill(Process& process) {
                  process.pid, cause);
   } else if (process.slot.kill_cause() == KillCause::kHung) {
     NotifyEvent(EventType::kWorkerHung, process, absl::StrCat(cause, ": killed"),
-                {{"pid", absl::StrCat(process.pid)}});
+                {{"pid", absl::StrCat(process.pid)}, {"stack", process.stacks}});
   }
   process.kill_reported = true;
   SendSignal(process, SIGKILL);

@@ -71,6 +71,13 @@ class FleetTest : public testing::Test {
                   orphans_[process.worker] = std::move(ended);
                   grace_[process.worker] = grace;
                   return true;
+                },
+            .judge_oom = [this] { return oom_; },
+            .take_stacks =
+                [this](int64_t pid,
+                       std::function<void(absl::StatusOr<supervision::ProcessStacks>)> done) {
+                  stacks_of_.push_back(pid);
+                  stacks_done_ = std::move(done);
                 }},
         LaunchContext{.data_dir = &*data_dir_, .worker_program = "/bin/center-worker"});
   }
@@ -213,6 +220,9 @@ class FleetTest : public testing::Test {
   std::set<std::string> living_;  // workers of an earlier coordinator
   std::map<std::string, std::function<void()>> orphans_;
   std::map<std::string, absl::Duration> grace_;
+  supervision::OomVerdict oom_;
+  std::vector<int64_t> stacks_of_;  // processes whose stacks are wanted
+  std::function<void(absl::StatusOr<supervision::ProcessStacks>)> stacks_done_;
   std::unique_ptr<Fleet> fleet_;
 };
 
