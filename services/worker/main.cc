@@ -90,6 +90,7 @@ int Run(Flags flags, LastWords& last_words) {
     const absl::Status status = last_words.Record(fds->scoreboard.get(), flags.ingest.slot);
     if (!status.ok()) spdlog::error("how this process ends will not be known: {}", status);
   }
+  NeverWaitForOutput(*fds);
   rpc::InitServerPlugins();
 
   asio::io_context io(/*concurrency_hint=*/1);

@@ -172,8 +172,8 @@ bool MayUseGrpc(const std::string& path, const std::string& layer) {
 
 bool MayUseAsio(const std::string& path, const std::string& layer) {
   const bool loop =
-      layer == "coordinator/supervision" && (StartsWith(Basename(path), "event_loop.") ||
-                                             StartsWith(Basename(path), "process_launcher."));
+      layer == "coordinator/supervision" &&
+      (StartsWith(Basename(path), "event_loop.") || StartsWith(Basename(path), "process_launcher"));
   return loop || layer == "worker/ingest" || StartsWith(layer, "client/") || IsMain(path);
 }
 

@@ -12,7 +12,9 @@ std::shared_ptr<grpc::Channel> MakeChannel(const NetAddress& address) {
   // How long connecting may take: a loaded machine or a distant one needs more than the first
   // backoff.
   arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 2000);
-  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, 2000);
+  // A process of this machine is found within this time after it has come back; asking whether a
+  // unix socket is there costs next to nothing.
+  arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, address.is_unix ? 250 : 2000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);

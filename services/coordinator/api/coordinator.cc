@@ -21,8 +21,10 @@
 #include "services/coordinator/api/data_dir.h"
 #include "services/coordinator/api/event_service.h"
 #include "services/coordinator/api/fleet.h"
+#include "services/coordinator/api/handover_server.h"
 #include "services/coordinator/api/listener.h"
 #include "services/coordinator/api/orphan_reaper.h"
+#include "services/coordinator/api/process_identity.h"
 #include "services/coordinator/api/registry_service.h"
 #include "services/coordinator/api/server_service.h"
 #include "services/coordinator/api/spec.h"
@@ -124,6 +126,7 @@ struct Coordinator::Parts {
         .arm_timer = [this](SteadyTime when) { timer.ArmBy(when); },
         .listen = [this](const std::string& host, uint16_t port,
                          const Fleet::Listened& done) { listener.Listen(host, port, done); },
+        .open_process = [](const state::ProcessRecord& process) { return OpenProcess(process); },
         .end_process =
             [this](const state::ProcessRecord& process, absl::Duration grace,
                    std::function<void()> ended) {
@@ -138,6 +141,7 @@ struct Coordinator::Parts {
   absl::Status Serve();
   // `why`: who wants it, for people.
   void OnStopRequested(const std::string& why);
+  void OnLeaveRequested(const std::string& why);
   // When no worker is left: ends the streams, then the loop, as soon as gRPC has let go.
   void EndServing();
 
@@ -163,6 +167,7 @@ struct Coordinator::Parts {
   EventServiceImpl event_service;
   relay::PayloadRelay relay;
   rpc::BoundServer bound;
+  std::unique_ptr<HandoverServer> handovers;
 
   // Control thread.
   int stop_requests = 0;
@@ -171,11 +176,14 @@ struct Coordinator::Parts {
 };
 
 absl::Status Coordinator::Parts::Serve() {
-  RETURN_IF_ERROR(loop.HandleSignals({SIGTERM, SIGINT}, [this](const SignalPipe::Arrival& arrival) {
-    const std::string sender = DescribeSender(arrival.sender);
-    OnStopRequested(absl::StrCat(supervision::SignalName(arrival.signal),
-                                 sender.empty() ? "" : " from ", sender));
-  }));
+  RETURN_IF_ERROR(
+      loop.HandleSignals({SIGTERM, SIGINT, SIGUSR2}, [this](const SignalPipe::Arrival& arrival) {
+        const std::string sender = DescribeSender(arrival.sender);
+        const std::string why = absl::StrCat(supervision::SignalName(arrival.signal),
+                                             sender.empty() ? "" : " from ", sender);
+        if (arrival.signal == SIGUSR2) return OnLeaveRequested(why);
+        OnStopRequested(why);
+      }));
   for (const NetAddress& address : options.listen) {
     if (address.is_unix) RETURN_IF_ERROR(PrepareSocketFolder(address));
   }
@@ -197,7 +205,13 @@ absl::Status Coordinator::Parts::Serve() {
     self.add_addresses(ValidUtf8(address.ToString()));
     spdlog::info("serving gRPC on {}", address.ToString());
   }
-  return fleet.Reconcile(AddressForWorkers(bound.addresses));
+  const std::string handover_path = data_dir.HandoverPath();
+  ASSIGN_OR_RETURN(handovers, HandoverServer::Listen(
+                                  loop, handover_path, [this](Handover handover, int64_t pid) {
+                                    return fleet.TakeHandover(std::move(handover), pid);
+                                  }));
+  return fleet.Reconcile({.coordinator = AddressForWorkers(bound.addresses),
+                          .handover = absl::StrCat("unix:", handover_path)});
 }
 
 void Coordinator::Parts::OnStopRequested(const std::string& why) {
@@ -212,6 +226,18 @@ void Coordinator::Parts::OnStopRequested(const std::string& why) {
   events.Append(std::move(event));
   if (now) stop_timer.ArmBy(RealClock().Steady() + kStopNowTimeout);
   fleet.Shutdown(now, [this] { EndServing(); });
+}
+
+void Coordinator::Parts::OnLeaveRequested(const std::string& why) {
+  if (stop_requests > 0) return;  // the workers are ending
+  rpc::SetServing(*bound.server, false);
+  v1::Event event;
+  event.set_type(v1::EVENT_TYPE_COORDINATOR_STOPPING);
+  event.set_subject("coordinator");
+  event.set_reason(absl::StrCat(why, ": leaves; workers go on and wait for the next coordinator"));
+  events.Append(std::move(event));
+  fleet.Leave();
+  EndServing();
 }
 
 void Coordinator::Parts::EndServing() {

@@ -24,6 +24,8 @@ class DataDir {
   // Where a worker serves gRPC: run/<server>.<slot>.sock, or a shorter name with the same meaning
   // when that one would be too long for a socket's address.
   std::string SocketPath(absl::string_view server, uint32_t slot) const;
+  // Where workers bring what they have kept for us.
+  std::string HandoverPath() const { return run_dir_ + "/handover.sock"; }
 
  private:
   DataDir(std::string path, std::string run_dir, ScopedFd lock)

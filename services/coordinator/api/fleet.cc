@@ -181,7 +181,7 @@ void Fleet::Bind(const std::string& name, const v1::ServerSpec& spec, uint32_t p
            if (!status.ok()) {
              if (is_new) {
                servers_.erase(name);
-             } else if (before == Run::kReaping || entry.record.desired_running) {
+             } else if (entry.record.desired_running) {
                entry.run = Run::kBroken;
                entry.detail = std::string(status.message());
              } else {
@@ -280,7 +280,12 @@ absl::Status Fleet::Supervise(Entry& entry) {
                                              .port = static_cast<uint16_t>(entry.record.port)}
                                       .ToString()),
                " with ", entry.spec.workers(), entry.spec.workers() == 1 ? " worker" : " workers"));
-  return supervisor_.Start(PlanOf(entry));
+  if (entry.lost.empty()) return supervisor_.Start(PlanOf(entry));
+  // The processes that are in the store: so that their deaths take them out of it.
+  for (const auto& process : entry.lost) entry.seats[process.slot].pid = process.pid;
+  RETURN_IF_ERROR(supervisor_.Adopt(PlanOf(entry), std::exchange(entry.lost, {})));
+  supervisor_.Release(name);
+  return absl::OkStatus();
 }
 
 void Fleet::StopServer(const v1::StopServerRequest& request, ServerAnswer answer) {
@@ -298,8 +303,7 @@ void Fleet::StopChecked(const v1::StopServerRequest& request, ServerAnswer answe
   const auto found = servers_.find(name);
   if (found == servers_.end()) return answer(ServerNotFound(name));
   Entry& entry = found->second;
-  const bool runs =
-      entry.record.desired_running || entry.run == Run::kStopping || entry.run == Run::kReaping;
+  const bool runs = entry.record.desired_running || entry.run == Run::kStopping;
   if (!runs || entry.run == Run::kBinding) return answer(ServerStopped(name));
   if (entry.record.desired_running) {
     state::ServerRecord wanted = entry.record;
@@ -320,6 +324,7 @@ void Fleet::StopChecked(const v1::StopServerRequest& request, ServerAnswer answe
 
 void Fleet::BeginStop(Entry& entry, bool now) {
   entry.run = Run::kStopping;
+  entry.held = false;
   // Producers are refused from now on, rather than left in the queue of a socket without readers.
   entry.listener.Reset();
   dirty_.insert(entry.record.name);
@@ -331,8 +336,9 @@ void Fleet::BeginStop(Entry& entry, bool now) {
 }
 
 void Fleet::FinishStop(Entry& entry) {
-  entry.run = Run::kStopped;
-  entry.detail.clear();
+  entry.detail = std::exchange(entry.failure, "");
+  entry.run = entry.detail.empty() ? Run::kStopped : Run::kBroken;
+  entry.lost.clear();
   entry.listener.Reset();
   entry.scoreboard.Reset();
   entry.seats.clear();
@@ -359,8 +365,20 @@ void Fleet::Shutdown(bool now, std::function<void()> done) {
       waiter.answer(CoordinatorStopping());
     if (entry.run == Run::kSupervised || (entry.run == Run::kStopping && now)) {
       BeginStop(entry, now);
-    } else if (entry.run == Run::kReaping) {
-      for (auto& waiter : std::exchange(entry.stop_waiters, {})) waiter();
+    }
+  }
+  ScheduleSettle();
+}
+
+void Fleet::Leave() {
+  shutting_down_ = true;
+  for (auto& [name, entry] : servers_) {
+    for (StartWaiter& waiter : std::exchange(entry.start_waiters, {})) {
+      waiter.answer(CoordinatorStopping());
+    }
+    dirty_.insert(name);
+    for (auto& [slot, seat] : entry.seats) {
+      if (seat.line != nullptr) seat.line->Close(absl::UnavailableError("the coordinator leaves"));
     }
   }
   ScheduleSettle();

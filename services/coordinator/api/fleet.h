@@ -9,7 +9,10 @@
 //     STOPPED ──start──▶ BINDING ──bound, stored──▶ SUPERVISED ──stop──▶ STOPPING ──▶ STOPPED
 //        ▲                  │ refused                     ▲
 //        └──────────────────┘                             │
-//     (restart) ──▶ REAPING (workers of an earlier coordinator end) ──▶ BINDING ──▶ BROKEN
+//     (a new coordinator) ──▶ BINDING ──▶ BROKEN, or, where workers live: SUPERVISED, held
+//
+// Held: workers of an earlier coordinator have been adopted, and the listening socket has not come
+// back from them yet, so that nothing can be launched (fleet_reconcile.cc).
 //
 // Lifecycle: construct, Reconcile once, then requests; Shutdown ends the workers and leaves desired
 // state as it is. Everything happens on the control thread; nothing here blocks, but for short
@@ -31,6 +34,7 @@
 #include "services/common/clock.h"
 #include "services/common/fd.h"
 #include "services/common/flight_recorder.h"
+#include "services/common/handover.h"
 #include "services/coordinator/api/call_deadlines.h"
 #include "services/coordinator/api/event_log.h"
 #include "services/coordinator/api/launch.h"
@@ -46,13 +50,16 @@ namespace center::coordinator {
 inline constexpr size_t kServersMax = 1000;
 inline constexpr uint32_t kPageSizeDefault = 100;
 inline constexpr uint32_t kPageSizeMax = 1000;
+// How long an adopted server waits for its listening socket before its port is bound anew.
+inline constexpr SteadyDuration kHandoverTimeout = std::chrono::seconds(10);
 
 // A registered worker's open line. Called on the control thread; never blocks; a line that has
 // broken swallows what it is told.
 class WorkerLine {
  public:
   virtual ~WorkerLine() = default;
-  virtual void SendWelcome() = 0;
+  // `handover_address`: where it must bring what it keeps for us; "": nowhere.
+  virtual void SendWelcome(const std::string& handover_address) = 0;
   virtual void SendDrain(bool now) = 0;
   virtual void SendCommitted(absl::optional<uint64_t> offset) = 0;
   virtual void Close(const absl::Status& status) = 0;
@@ -73,6 +80,8 @@ class Fleet final : public supervision::Observer {
     std::function<void(SteadyTime)> arm_timer;
     // Binds a listening socket; answers on the control thread, now or later.
     std::function<void(const std::string& host, uint16_t port, Listened)> listen;
+    // A pidfd of the recorded process; not valid when it is gone.
+    std::function<ScopedFd(const state::ProcessRecord&)> open_process;
     // Asks a process of an earlier coordinator to end, by force after `grace`, and calls back on
     // the control thread when it has. False when it lives no more.
     std::function<bool(const state::ProcessRecord&, absl::Duration grace,
@@ -93,10 +102,15 @@ class Fleet final : public supervision::Observer {
   Fleet(Dependencies dependencies, LaunchContext launch);
   ~Fleet() override;
 
-  // Takes up what the store says: ends the workers that an earlier coordinator left, then starts
-  // the servers that should run. A server that cannot be started is FAILED, the others go on.
-  // `coordinator_address` is where workers find RegistryService.
-  absl::Status Reconcile(const std::string& coordinator_address);
+  // Where workers find us.
+  struct Addresses {
+    std::string coordinator;  // RegistryService
+    std::string handover;     // what workers of an earlier coordinator must bring
+  };
+  // Takes up what the store says: adopts the workers that an earlier coordinator left, starts the
+  // servers that should run and have none. A server that cannot be started is FAILED, the others go
+  // on.
+  absl::Status Reconcile(const Addresses& addresses);
 
   // Requests, as ServerService documents them. `deadline`: when to give up waiting (of StartServer:
   // with wait_ready); what was begun goes on.
@@ -124,6 +138,8 @@ class Fleet final : public supervision::Observer {
                    const v1::Heartbeat& heartbeat);
   void OnWorkerEvent(const std::string& worker, const WorkerLine* line, const v1::Event& event);
   void OnLineClosed(const std::string& worker, const WorkerLine* line);
+  // What a worker of an earlier coordinator has kept. `pid` is the process that brings it.
+  absl::Status TakeHandover(Handover handover, int64_t pid);
   // A subscription of this server has moved: tells its workers what they must keep.
   void OnCommitted(const std::string& server);
 
@@ -133,6 +149,9 @@ class Fleet final : public supervision::Observer {
   // Drains all workers (at once with `now`; may be called again with it) and calls `done` when
   // none is left. Desired state stays. Requests are refused from now on.
   void Shutdown(bool now, std::function<void()> done);
+  // Hangs up on all workers, which go on and wait for the next coordinator. Requests are refused
+  // from now on.
+  void Leave();
 
   // supervision::Observer
   void OnSlotChanged(absl::string_view server, const supervision::SlotView& slot) override;
@@ -141,13 +160,15 @@ class Fleet final : public supervision::Observer {
   void RequestDrain(absl::string_view worker, bool now) override;
 
  private:
-  enum class Run { kStopped, kReaping, kBinding, kSupervised, kStopping, kBroken };
+  enum class Run { kStopped, kBinding, kSupervised, kStopping, kBroken };
 
   struct Seat {                        // one worker slot
     std::shared_ptr<WorkerLine> line;  // null: not registered
     std::string address;               // of the registered process; "" when there is none
     uint64_t generation = 0;           // counts processes
     int64_t pid = 0;                   // the process in the store
+    bool adopted = false;              // it was launched by an earlier coordinator
+    bool handed_over = false;          // and has brought what it kept
     v1::WorkerStats stats;
   };
   struct StartWaiter {
@@ -167,7 +188,11 @@ class Fleet final : public supervision::Observer {
     ScopedFd listener;
     ScopedFd scoreboard;
     std::map<uint32_t, Seat> seats;
-    uint32_t orphans = 0;
+    bool held = false;
+    bool rebinding = false;                         // held: the port is being bound anew
+    SteadyTime held_until;                          // held: then it is tried at the latest
+    std::string failure;                            // why it is BROKEN once it has stopped
+    std::vector<supervision::AdoptedProcess> lost;  // died before us; said when it starts
     std::vector<StartWaiter> start_waiters;
     std::vector<ScaleWaiter> scale_waiters;
     std::vector<std::function<void()>> stop_waiters;
@@ -225,9 +250,18 @@ class Fleet final : public supervision::Observer {
                 Answer<uint32_t> answer);
 
   // fleet_reconcile.cc
-  absl::Status ReapOrphans();
-  void OnOrphanEnded(const std::string& server);
+  using Left = std::map<std::string, std::vector<supervision::AdoptedProcess>>;
+  absl::Status LoadServers();
+  absl::StatusOr<Left> FindProcesses();
+  absl::Status EndUnwanted(const state::ProcessRecord& process, absl::Duration grace);
+  void TakeUp(Entry& entry, std::vector<supervision::AdoptedProcess> left);
+  void Adopt(Entry& entry, std::vector<supervision::AdoptedProcess> left);
   void Restart(const std::string& name);
+  absl::Status CheckListener(const Entry& entry, const Handover& handover) const;
+  void CheckHeld(Entry& entry);
+  void Rebind(Entry& entry);
+  void OnRebound(Entry& entry, absl::StatusOr<ScopedFd> listener);
+  void Release(Entry& entry, ScopedFd listener, ScopedFd scoreboard);
 
   // fleet_workers.cc: what workers and the supervisor tell.
   absl::optional<Found> Find(absl::string_view worker);

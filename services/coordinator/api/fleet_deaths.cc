@@ -39,6 +39,7 @@ supervision::Evidence Fleet::Examine(const Entry& entry, uint32_t slot,
   if (deps_.judge_oom && (exit.signal == SIGKILL || !exit.known)) {
     evidence.oom = deps_.judge_oom();
   }
+  if (!entry.scoreboard.valid()) return evidence;  // no worker has handed it back
   auto scoreboard = Scoreboard::Map(entry.scoreboard.get());
   if (!scoreboard.ok()) {
     spdlog::warn("worker {}: its flight recorder cannot be read: {}",

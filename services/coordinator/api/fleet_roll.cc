@@ -35,9 +35,10 @@ absl::StatusOr<Fleet::Entry*> Fleet::FindRunning(const std::string& name) {
   if (found == servers_.end()) return ServerNotFound(name);
   switch (found->second.run) {
     case Run::kSupervised:
-      return &found->second;
+      if (!found->second.held) return &found->second;
+      return ServerBusy(absl::StatusCode::kUnavailable, name,
+                        "is being taken over from an earlier coordinator; ask again in a moment");
     case Run::kBinding:
-    case Run::kReaping:
       return ServerBusy(absl::StatusCode::kAlreadyExists, name, "is being started");
     case Run::kStopping:
     case Run::kStopped:

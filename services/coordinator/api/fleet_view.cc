@@ -131,8 +131,6 @@ v1::ServerState Fleet::StateOf(const Entry& entry) const {
       return v1::SERVER_STATE_FAILED;
     case Run::kStopping:
       return v1::SERVER_STATE_DRAINING;
-    case Run::kReaping:
-      return entry.record.desired_running ? v1::SERVER_STATE_STARTING : v1::SERVER_STATE_DRAINING;
     case Run::kBinding:
       return v1::SERVER_STATE_STARTING;
     case Run::kSupervised:
@@ -156,10 +154,10 @@ v1::ServerState Fleet::StateOf(const Entry& entry) const {
 }
 
 std::string Fleet::DetailOf(const Entry& entry) const {
-  if (entry.run == Run::kReaping) {
-    return absl::StrCat("waits for ", entry.orphans, " workers of an earlier coordinator to end");
-  }
   if (!entry.detail.empty()) return entry.detail;
+  if (entry.held) {
+    return "waits for a worker of the earlier coordinator to hand back the listening socket";
+  }
   std::vector<std::string> parts;
   if (const auto rolling = supervisor_.Rolling(entry.record.name); rolling.has_value()) {
     parts.push_back(
@@ -220,6 +218,7 @@ v1::Worker Fleet::ViewWorker(const Entry& entry, const SlotView& slot) const {
   *worker.mutable_start_time() = FromTime(slot.start_time);
   worker.set_restarts(slot.restarts);
   worker.set_generation(slot.generation);
+  worker.set_adopted(slot.adopted);
   return worker;
 }
 

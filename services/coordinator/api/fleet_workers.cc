@@ -32,6 +32,8 @@ v1::EventType ToProto(supervision::EventType type) {
       return v1::EVENT_TYPE_WORKER_BACKOFF;
     case supervision::EventType::kWorkerFailed:
       return v1::EVENT_TYPE_WORKER_FAILED;
+    case supervision::EventType::kWorkerAdopted:
+      return v1::EVENT_TYPE_WORKER_ADOPTED;
   }
   return v1::EVENT_TYPE_UNSPECIFIED;
 }
@@ -73,7 +75,8 @@ absl::Status Fleet::Register(const v1::Hello& hello, std::shared_ptr<WorkerLine>
     before->Close(absl::AbortedError("the worker has opened another line"));
   }
   seat.address = hello.address();
-  seat.line->SendWelcome();
+  const bool brings = seat.adopted && !seat.handed_over;
+  seat.line->SendWelcome(brings ? launch_.handover_address : "");
   SendCommitted(*found);
   dirty_.insert(found->server);
   ScheduleSettle();
@@ -144,6 +147,7 @@ void Fleet::OnSlotChanged(absl::string_view server, const supervision::SlotView&
     }
     seat.address.clear();
     seat.line.reset();
+    seat.adopted = seat.handed_over = false;
     RecordProcess(name, slot, seat);
   }
   dirty_.insert(name);
@@ -154,9 +158,16 @@ void Fleet::RecordProcess(const std::string& server, const supervision::SlotView
                           Seat& seat) {
   seat.pid = slot.pid;
   const std::string worker = WorkerName(server, slot.slot);
-  const absl::Status stored = slot.pid == 0
-                                  ? deps_.store->DeleteProcess(worker)
-                                  : deps_.store->PutProcess(IdentifyProcess(worker, slot.pid));
+  state::ProcessRecord record;
+  if (slot.pid != 0) {
+    record = IdentifyProcess(worker, slot.pid);
+    record.token = slot.token;
+    record.launch_time = slot.start_time;
+    record.generation = slot.generation;
+    record.restarts = slot.restarts;
+  }
+  const absl::Status stored =
+      slot.pid == 0 ? deps_.store->DeleteProcess(worker) : deps_.store->PutProcess(record);
   // The worker runs all the same; only a later coordinator would not know it.
   if (!stored.ok()) spdlog::error("worker {}: its process is not recorded: {}", worker, stored);
 }
@@ -194,6 +205,12 @@ SteadyTime Fleet::OnTimer() {
   const SteadyTime now = deps_.clock->Steady();
   SteadyTime next = std::min(supervisor_.Tick(), deadlines_.Expire(now));
   for (const auto& [name, entry] : servers_) {
+    if (entry.held && entry.held_until <= now) {
+      dirty_.insert(name);
+      ScheduleSettle();
+    } else if (entry.held) {
+      next = std::min(next, entry.held_until);
+    }
     for (const StartWaiter& waiter : entry.start_waiters) {
       if (waiter.deadline <= now) {
         dirty_.insert(name);
@@ -228,6 +245,7 @@ void Fleet::Settle() {
 }
 
 void Fleet::SettleServer(Entry& entry) {
+  CheckHeld(entry);
   // Nobody will accept any more: producers are refused rather than left waiting.
   if (entry.run == Run::kSupervised && NobodyLeft(entry)) entry.listener.Reset();
   Publish(entry);
@@ -283,8 +301,7 @@ void Fleet::Publish(const Entry& entry) {
                          .address = seat->second.address,
                          .generation = seat->second.generation});
   }
-  const bool running = (entry.run == Run::kSupervised && !NobodyLeft(entry)) ||
-                       (entry.run == Run::kReaping && entry.record.desired_running);
+  const bool running = entry.run == Run::kSupervised && !NobodyLeft(entry);
   deps_.directory->SetServer(name, std::move(endpoints), running);
 }
 

@@ -61,6 +61,7 @@ std::vector<std::string> WorkerArguments(const LaunchContext& context, const v1:
   if (spec.compute_threads() > 0) add("compute-threads", absl::StrCat(spec.compute_threads()));
   for (const std::string& path : spec.task_modules().paths()) add("task-module", path);
   if (spec.has_cancel_grace()) add("cancel-grace", DurationFlag(spec.cancel_grace()));
+  add("orphan-timeout", DurationFlag(spec.orphan_timeout()));
   add("log-format", context.log_format);
   add("log-level", context.log_level);
   return arguments;
@@ -73,12 +74,13 @@ supervision::LaunchSpec WorkerLaunch(const LaunchContext& context, const v1::Ser
   launch.args = WorkerArguments(context, spec, seat);
   const std::string token = absl::StrCat("CENTER_WORKER_TOKEN=", seat.token);
   if (spec.no_listen()) {
-    launch.env = {"LISTEN_FDS=1", "LISTEN_FDNAMES=scoreboard", token};
+    launch.env = {"LISTEN_FDS=3", "LISTEN_FDNAMES=scoreboard:stdout:stderr", token};
     launch.inherited_fds = {seat.scoreboard_fd};
   } else {
-    launch.env = {"LISTEN_FDS=2", "LISTEN_FDNAMES=listen:scoreboard", token};
+    launch.env = {"LISTEN_FDS=4", "LISTEN_FDNAMES=listen:scoreboard:stdout:stderr", token};
     launch.inherited_fds = {seat.listener_fd, seat.scoreboard_fd};
   }
+  launch.keeps_output = true;
   launch.log_name = WorkerName(seat.server, seat.slot);
   return launch;
 }

@@ -17,6 +17,7 @@ struct LaunchContext {
   const DataDir* data_dir = nullptr;
   std::string worker_program;       // path of center-worker
   std::string coordinator_address;  // where RegistryService is
+  std::string handover_address;     // where workers that we did not launch bring what they keep
   std::string log_format = "text";
   std::string log_level = "info";
 };

@@ -47,9 +47,8 @@ OrphanReaper::~OrphanReaper() {
 
 bool OrphanReaper::End(const state::ProcessRecord& process, absl::Duration grace,
                        std::function<void()> ended) {
-  ScopedFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, process.pid, 0)));
-  // Compared after it was opened: what the descriptor means cannot change any more.
-  if (!pidfd.valid() || !IsSameProcess(process)) return false;
+  ScopedFd pidfd = OpenProcess(process);
+  if (!pidfd.valid()) return false;
   if (!SendSignal(pidfd, SIGTERM)) return false;
   const auto wait = absl::ToChronoNanoseconds(grace + kFlushTime);
   absl::MutexLock lock(&mutex_);

@@ -1,6 +1,6 @@
-// Ends worker processes that an earlier coordinator left behind: SIGTERM, then SIGKILL when they
-// take too long. They are no children of ours, so their end is seen through pidfds, which one
-// thread polls for as long as there are any.
+// Ends worker processes that an earlier coordinator left behind and that no slot wants any more
+// (the others are adopted): SIGTERM, then SIGKILL when they take too long. They are no children of
+// ours, so their end is seen through pidfds, which one thread polls for as long as there are any.
 #pragma once
 
 #include <functional>

@@ -4,8 +4,8 @@
 #include <cstdint>
 #include <string>
 
-#include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "services/common/fd.h"
 #include "services/coordinator/state/store.h"
 
 namespace center::coordinator {
@@ -16,5 +16,8 @@ state::ProcessRecord IdentifyProcess(absl::string_view worker, int64_t pid);
 
 // True when the recorded process still lives (a zombie does not).
 bool IsSameProcess(const state::ProcessRecord& record);
+
+// A pidfd of the recorded process; not valid when it lives no more, or its pid is another's now.
+ScopedFd OpenProcess(const state::ProcessRecord& record);
 
 }  // namespace center::coordinator

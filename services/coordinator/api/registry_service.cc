@@ -1,5 +1,7 @@
 #include "services/coordinator/api/registry_service.h"
 
+#include <unistd.h>
+
 #include <memory>
 #include <string>
 
@@ -30,8 +32,8 @@ class RegistryServiceImpl::Line final
   }
 
   // WorkerLine.
-  void SendWelcome() override {
-    welcome_ = true;
+  void SendWelcome(const std::string& handover_address) override {
+    welcome_ = handover_address;
     Write();
   }
   void SendDrain(bool now) override {
@@ -91,9 +93,11 @@ class RegistryServiceImpl::Line final
   void Write() {
     if (writing_ || ended_) return;
     response_.Clear();
-    if (welcome_) {
-      welcome_ = false;
-      response_.mutable_welcome();
+    if (welcome_.has_value()) {
+      v1::Welcome& welcome = *response_.mutable_welcome();
+      welcome.set_handover_address(*welcome_);
+      welcome.set_coordinator_pid(::getpid());
+      welcome_.reset();
     } else if (committed_.has_value()) {
       auto* committed = response_.mutable_committed_offset();
       committed->set_has_subscriptions(committed_->has_value());
@@ -126,7 +130,7 @@ class RegistryServiceImpl::Line final
   std::string worker_;  // "": no hello yet
   bool ended_ = false;
   bool writing_ = false;
-  bool welcome_ = false;
+  absl::optional<std::string> welcome_;  // with the handover address; not sent yet
   absl::optional<bool> drain_now_;
   absl::optional<absl::optional<uint64_t>> committed_;  // not sent yet
 };

@@ -35,6 +35,14 @@ constexpr const char* kMigrations[] = {
     R"sql(
       ALTER TABLE servers ADD COLUMN generation INTEGER NOT NULL DEFAULT 1;
     )sql",
+    // Processes can be adopted: what a later coordinator must know of them. Of those that were
+    // recorded before, the token is not known, so that they match nobody.
+    R"sql(
+      ALTER TABLE processes ADD COLUMN token TEXT NOT NULL DEFAULT '';
+      ALTER TABLE processes ADD COLUMN launch_time_ns INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE processes ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE processes ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0;
+    )sql",
 };
 constexpr int64_t kSchemaVersion = std::size(kMigrations);
 
@@ -141,9 +149,13 @@ absl::Status Store::PutProcess(const ProcessRecord& process) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(SetSync(Sync::kProcessCrash));
   ASSIGN_OR_RETURN(Statement insert,
-                   database_.Prepare("INSERT OR REPLACE INTO processes VALUES (?, ?, ?, ?)"));
+                   database_.Prepare("INSERT OR REPLACE INTO processes (worker, pid, start_ticks, "
+                                     "boot_id, token, launch_time_ns, generation, restarts) "
+                                     "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"));
   return insert
-      .Bind(process.worker, process.pid, static_cast<int64_t>(process.start_ticks), process.boot_id)
+      .Bind(process.worker, process.pid, static_cast<int64_t>(process.start_ticks), process.boot_id,
+            process.token, absl::ToUnixNanos(process.launch_time),
+            static_cast<int64_t>(process.generation), static_cast<int64_t>(process.restarts))
       .Run();
 }
 
@@ -158,7 +170,8 @@ absl::Status Store::DeleteProcess(absl::string_view worker) {
 absl::StatusOr<std::vector<ProcessRecord>> Store::ListProcesses() {
   absl::MutexLock lock(&mutex_);
   ASSIGN_OR_RETURN(Statement query,
-                   database_.Prepare("SELECT worker, pid, start_ticks, boot_id FROM processes "
+                   database_.Prepare("SELECT worker, pid, start_ticks, boot_id, token, "
+                                     "launch_time_ns, generation, restarts FROM processes "
                                      "ORDER BY worker"));
   std::vector<ProcessRecord> processes;
   for (;;) {
@@ -167,7 +180,11 @@ absl::StatusOr<std::vector<ProcessRecord>> Store::ListProcesses() {
     processes.push_back({.worker = query.Text(0),
                          .pid = query.Int(1),
                          .start_ticks = static_cast<uint64_t>(query.Int(2)),
-                         .boot_id = query.Text(3)});
+                         .boot_id = query.Text(3),
+                         .token = query.Text(4),
+                         .launch_time = absl::FromUnixNanos(query.Int(5)),
+                         .generation = static_cast<uint64_t>(query.Int(6)),
+                         .restarts = static_cast<uint64_t>(query.Int(7))});
   }
 }
 

@@ -50,6 +50,10 @@ struct ProcessRecord {
   int64_t pid = 0;
   uint64_t start_ticks = 0;  // field 22 of /proc/<pid>/stat
   std::string boot_id;       // /proc/sys/kernel/random/boot_id
+  std::string token;         // proves that it is this process when it registers
+  absl::Time launch_time;
+  uint64_t generation = 0;  // of its server's settings
+  uint64_t restarts = 0;    // of its slot until then
 };
 
 // Worker name to the offset of the next payload it wants.

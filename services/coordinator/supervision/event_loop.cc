@@ -1,5 +1,6 @@
 #include "services/coordinator/supervision/event_loop.h"
 
+#include <asio/posix/stream_descriptor.hpp>
 #include <asio/post.hpp>
 #include <chrono>
 #include <string>
@@ -86,5 +87,46 @@ DeadlineTimer::DeadlineTimer(EventLoop& loop, std::function<SteadyTime()> tick)
 DeadlineTimer::~DeadlineTimer() = default;
 
 void DeadlineTimer::ArmBy(SteadyTime when) { state_->ArmBy(when); }
+
+struct ReadWatch::State : std::enable_shared_from_this<ReadWatch::State> {
+  State(EventLoop& loop, std::function<void()> handler)
+      : descriptor(loop.context()), on_readable(std::move(handler)) {}
+
+  void Await() {
+    descriptor.async_wait(asio::posix::descriptor_base::wait_read,
+                          [weak = weak_from_this()](const std::error_code& error) {
+                            const std::shared_ptr<State> self = weak.lock();
+                            if (error || self == nullptr || self->ended) return;
+                            self->on_readable();
+                            if (!self->ended) self->Await();
+                          });
+  }
+
+  asio::posix::stream_descriptor descriptor;
+  const std::function<void()> on_readable;
+  bool ended = false;
+};
+
+ReadWatch::ReadWatch(std::shared_ptr<State> state) : state_(std::move(state)) {}
+
+ReadWatch::~ReadWatch() {
+  state_->ended = true;
+  std::error_code ignored;  // closing what was only read loses nothing
+  state_->descriptor.close(ignored);
+}
+
+absl::StatusOr<std::unique_ptr<ReadWatch>> ReadWatch::Start(EventLoop& loop, ScopedFd fd,
+                                                            std::function<void()> on_readable) {
+  auto state = std::make_shared<State>(loop, std::move(on_readable));
+  std::error_code error;
+  state->descriptor.assign(fd.get(), error);
+  if (error) return absl::InternalError(absl::StrCat("watch a descriptor: ", error.message()));
+  static_cast<void>(fd.Release());  // the descriptor's now
+  state->Await();
+  // Not make_unique: the constructor is private.
+  return std::unique_ptr<ReadWatch>(new ReadWatch(std::move(state)));
+}
+
+int ReadWatch::fd() const { return state_->descriptor.native_handle(); }
 
 }  // namespace center::supervision

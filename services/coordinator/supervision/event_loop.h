@@ -13,7 +13,9 @@
 #include <vector>
 
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "services/common/clock.h"
+#include "services/common/fd.h"
 #include "services/common/signal_pipe.h"
 
 namespace center::supervision {
@@ -72,6 +74,24 @@ class DeadlineTimer {
 
  private:
   struct State;
+  std::shared_ptr<State> state_;
+};
+
+// Calls a function on the control thread whenever a descriptor has something to read (or its other
+// end is gone), until it is destroyed: also within that function. Control thread only.
+class ReadWatch {
+ public:
+  static absl::StatusOr<std::unique_ptr<ReadWatch>> Start(EventLoop& loop, ScopedFd fd,
+                                                          std::function<void()> on_readable);
+  ~ReadWatch();
+  ReadWatch(const ReadWatch&) = delete;
+  ReadWatch& operator=(const ReadWatch&) = delete;
+
+  int fd() const;
+
+ private:
+  struct State;
+  explicit ReadWatch(std::shared_ptr<State> state);
   std::shared_ptr<State> state_;
 };
 

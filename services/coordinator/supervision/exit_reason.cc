@@ -124,9 +124,12 @@ Death DescribeCode(const ProcessExit& exit, const Slot& slot, const Evidence& ev
   return {exit.exit_code == 0 ? DeathCause::kCleanExit : DeathCause::kErrorExit, reason, sender};
 }
 
-// The exit of a process that was not our child, as far as it has told itself.
+}  // namespace
+
 bool CompleteExit(const Evidence& evidence, ProcessExit* exit) {
+  if (exit->known) return true;
   if (!evidence.recorded || evidence.end == FlightRecorder::End::kNone) return false;
+  exit->known = true;
   if (evidence.end == FlightRecorder::End::kExit) {
     exit->exit_code = evidence.end_value;
   } else {
@@ -134,6 +137,8 @@ bool CompleteExit(const Evidence& evidence, ProcessExit* exit) {
   }
   return true;
 }
+
+namespace {
 
 Death DescribeUnseen(const Slot& slot, const Evidence& evidence) {
   if (slot.kill_cause() != KillCause::kNone) return DescribeSigkill(slot, evidence.oom);
@@ -179,7 +184,7 @@ absl::string_view DeathCauseName(DeathCause cause) {
 Death DescribeDeath(const ProcessExit& exit, const Slot& slot, const Evidence& evidence) {
   ProcessExit complete = exit;
   Death death;
-  if (!exit.known && !CompleteExit(evidence, &complete)) {
+  if (!CompleteExit(evidence, &complete)) {
     death = DescribeUnseen(slot, evidence);
   } else if (complete.signal != 0) {
     death = DescribeSignal(complete, slot, evidence);

@@ -54,6 +54,10 @@ struct Death {
 // account stands for it.
 Death DescribeDeath(const ProcessExit& exit, const Slot& slot, const Evidence& evidence);
 
+// Fills in an exit that is not known with the process's own account, if there is one; true when it
+// is known then.
+bool CompleteExit(const Evidence& evidence, ProcessExit* exit);
+
 // The part after "killed by Center: ". REQUIRES: slot.kill_cause() is not kNone.
 std::string DescribeKill(const Slot& slot);
 

@@ -6,35 +6,26 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <array>
-#include <asio/buffer.hpp>
 #include <asio/io_context.hpp>
-#include <asio/posix/stream_descriptor.hpp>
-#include <asio/steady_timer.hpp>
 #include <cerrno>
-#include <chrono>
 #include <csignal>
 #include <cstring>
-#include <system_error>
 #include <utility>
 
 #include "absl/container/flat_hash_map.h"
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
-#include "services/common/clock.h"
 #include "services/common/fd.h"
 #include "services/common/log.h"
+#include "services/common/proc_stat.h"
 #include "services/common/status_macros.h"
-#include "services/coordinator/supervision/output_capture.h"
+#include "services/coordinator/supervision/process_launcher_child.h"
 
 extern char** environ;
 
 namespace center::supervision {
 namespace {
 
-// After a death, how long to wait for the end of its output.
-constexpr std::chrono::milliseconds kOutputEndTimeout{200};
-constexpr size_t kReadBytes = 16384;
 constexpr int kFirstInheritedFd = 3;
 
 // What a child is launched with, beyond its descriptors: owners of the C structures.
@@ -143,11 +134,15 @@ absl::Status SetAttributes(SpawnAttributes& attributes) {
   return error == 0 ? absl::OkStatus() : ErrnoStatus(error, "posix_spawnattr");
 }
 
-absl::StatusOr<pid_t> Spawn(const LaunchSpec& spec, int stdout_fd, int stderr_fd) {
+absl::StatusOr<pid_t> Spawn(const LaunchSpec& spec, const Pipe& out, const Pipe& err) {
   const ScopedFd null(open("/dev/null", O_RDONLY | O_CLOEXEC));
   if (!null.valid()) return ErrnoStatus(errno, "open /dev/null");
-  std::vector<int> sources = {null.get(), stdout_fd, stderr_fd};
+  std::vector<int> sources = {null.get(), out.write_end.get(), err.write_end.get()};
   sources.insert(sources.end(), spec.inherited_fds.begin(), spec.inherited_fds.end());
+  if (spec.keeps_output) {
+    sources.push_back(out.read_end.get());
+    sources.push_back(err.read_end.get());
+  }
   static_assert(kFirstInheritedFd == 3);
 
   SpawnActions actions;
@@ -184,160 +179,7 @@ void KillAndReap(pid_t pid) {
   }
 }
 
-ProcessExit ExitFrom(pid_t pid, const siginfo_t& info) {
-  ProcessExit exit;
-  exit.pid = pid;
-  exit.time = RealClock().Wall();
-  if (info.si_code == CLD_EXITED) {
-    exit.exit_code = info.si_status;
-  } else {
-    exit.signal = info.si_status;
-    exit.core_dumped = info.si_code == CLD_DUMPED;
-  }
-  return exit;
-}
-
 }  // namespace
-
-// What the launcher and its children's handlers share; handlers hold it weakly.
-struct PosixLauncher::Shared {
-  explicit Shared(asio::io_context& io_context) : context(io_context) {}
-  asio::io_context& context;
-  absl::flat_hash_map<int64_t, std::shared_ptr<Child>> children;  // until the exit is reported
-};
-
-// One process, from its launch until its exit is reported. Its handlers own it; Abandon ends them.
-class PosixLauncher::Child : public std::enable_shared_from_this<Child> {
- public:
-  Child(std::shared_ptr<Shared> shared, pid_t pid, std::string log_name, ExitCallback on_exit)
-      : shared_(shared),
-        pid_(pid),
-        on_exit_(std::move(on_exit)),
-        pidfd_(shared->context),
-        pipes_{asio::posix::stream_descriptor(shared->context),
-               asio::posix::stream_descriptor(shared->context)},
-        end_timer_(shared->context),
-        output_([log_name = std::move(log_name)](absl::string_view line) {
-          spdlog::info("[{}] {}", log_name, Printable(line, kOutputLineBytesMax));
-        }) {}
-
-  absl::Status Watch(ScopedFd pidfd, ScopedFd stdout_fd, ScopedFd stderr_fd) {
-    RETURN_IF_ERROR(Assign(pidfd_, std::move(pidfd)));
-    RETURN_IF_ERROR(Assign(pipes_[0], std::move(stdout_fd)));
-    return Assign(pipes_[1], std::move(stderr_fd));
-  }
-
-  void Start() {
-    AwaitDeath();
-    Read(OutputCapture::Stream::kStdout);
-    Read(OutputCapture::Stream::kStderr);
-  }
-
-  absl::Status Signal(int signal) {
-    if (reaped_) return absl::NotFoundError(absl::StrCat("process ", pid_, " is gone"));
-    // Not reaped: the pid is still its own.
-    const pid_t target = signal == SIGKILL ? -pid_ : pid_;
-    if (kill(target, signal) != 0) return ErrnoStatus(errno, absl::StrCat("signal ", pid_));
-    return absl::OkStatus();
-  }
-
-  void Abandon() {
-    on_exit_ = nullptr;
-    CloseAll();
-  }
-
- private:
-  static absl::Status Assign(asio::posix::stream_descriptor& descriptor, ScopedFd fd) {
-    std::error_code error;
-    descriptor.assign(fd.get(), error);
-    if (error) return absl::InternalError(absl::StrCat("watch a process: ", error.message()));
-    static_cast<void>(fd.Release());  // the descriptor's now
-    return absl::OkStatus();
-  }
-
-  void AwaitDeath() {
-    pidfd_.async_wait(asio::posix::descriptor_base::wait_read,
-                      [self = shared_from_this()](const std::error_code& error) {
-                        if (!error && self->on_exit_) self->OnDeath();
-                      });
-  }
-
-  void OnDeath() {
-    const auto id = static_cast<id_t>(pidfd_.native_handle());
-    siginfo_t info{};
-    // Looked at first and reaped after: as long as it is a zombie, its group's number is taken.
-    if (waitid(P_PIDFD, id, &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0) {
-      return AwaitDeath();  // woken for nothing
-    }
-    if (kill(-pid_, SIGKILL) != 0 && errno != ESRCH) {
-      spdlog::warn("{}", ErrnoStatus(errno, absl::StrCat("kill the process group ", pid_)));
-    }
-    info = {};
-    if (waitid(P_PIDFD, id, &info, WEXITED | WNOHANG) != 0) {
-      // Somebody else in this process has reaped it, so how it ended is lost.
-      spdlog::error("{}", ErrnoStatus(errno, absl::StrCat("wait for process ", pid_)));
-    }
-    reaped_ = true;
-    exit_ = ExitFrom(pid_, info);
-    if (open_pipes_ == 0) return Report();
-    end_timer_.expires_after(kOutputEndTimeout);
-    end_timer_.async_wait([self = shared_from_this()](const std::error_code& error) {
-      if (!error) self->Report();
-    });
-  }
-
-  void Read(OutputCapture::Stream stream) {
-    const auto index = static_cast<size_t>(stream);
-    pipes_[index].async_read_some(
-        asio::buffer(buffers_[index]),
-        [self = shared_from_this(), stream](const std::error_code& error, size_t bytes) {
-          self->OnRead(stream, error, bytes);
-        });
-  }
-
-  void OnRead(OutputCapture::Stream stream, const std::error_code& error, size_t bytes) {
-    if (!on_exit_) return;  // reported or abandoned
-    const auto index = static_cast<size_t>(stream);
-    output_.Feed(stream, absl::string_view(buffers_[index].data(), bytes), RealClock().Steady());
-    if (!error) return Read(stream);
-    --open_pipes_;
-    if (reaped_ && open_pipes_ == 0) Report();
-  }
-
-  void Report() {
-    if (!on_exit_) return;
-    const std::shared_ptr<Child> keep = shared_from_this();
-    output_.Finish(RealClock().Steady());
-    exit_.stderr_tail = output_.StderrTail();
-    CloseAll();
-    const ExitCallback on_exit = std::exchange(on_exit_, nullptr);
-    const std::shared_ptr<Shared> shared = shared_.lock();
-    if (shared == nullptr) return;
-    // Reaped a while ago, so the number may be a newer child's already.
-    const auto found = shared->children.find(pid_);
-    if (found != shared->children.end() && found->second == keep) shared->children.erase(found);
-    on_exit(std::move(exit_));
-  }
-
-  void CloseAll() {
-    std::error_code ignored;  // closing what was only read loses nothing
-    pidfd_.close(ignored);
-    for (auto& pipe : pipes_) pipe.close(ignored);
-    end_timer_.expires_at(SteadyTime::max());  // ends its wait
-  }
-
-  const std::weak_ptr<Shared> shared_;
-  const pid_t pid_;
-  ExitCallback on_exit_;  // empty once called or abandoned
-  asio::posix::stream_descriptor pidfd_;
-  std::array<asio::posix::stream_descriptor, 2> pipes_;
-  std::array<std::array<char, kReadBytes>, 2> buffers_;
-  asio::steady_timer end_timer_;
-  OutputCapture output_;
-  int open_pipes_ = 2;
-  bool reaped_ = false;
-  ProcessExit exit_;
-};
 
 PosixLauncher::PosixLauncher(asio::io_context& context)
     : shared_(std::make_shared<Shared>(context)) {}
@@ -349,20 +191,42 @@ PosixLauncher::~PosixLauncher() {
 absl::StatusOr<int64_t> PosixLauncher::Launch(const LaunchSpec& spec, ExitCallback on_exit) {
   ASSIGN_OR_RETURN(Pipe out, MakePipe());
   ASSIGN_OR_RETURN(Pipe err, MakePipe());
-  ASSIGN_OR_RETURN(const pid_t pid, Spawn(spec, out.write_end.get(), err.write_end.get()));
+  ASSIGN_OR_RETURN(const pid_t pid, Spawn(spec, out, err));
   auto child = std::make_shared<Child>(shared_, pid, spec.log_name, std::move(on_exit));
   absl::StatusOr<ScopedFd> pidfd = OpenPidfd(pid);
   absl::Status status = pidfd.status();
-  if (status.ok()) {
-    status = child->Watch(*std::move(pidfd), std::move(out.read_end), std::move(err.read_end));
-  }
+  if (status.ok()) status = child->Watch(*std::move(pidfd));
+  if (status.ok()) status = child->Attach(std::move(out.read_end), std::move(err.read_end));
   if (!status.ok()) {
+    child->Abandon();
     KillAndReap(pid);
     return status;
   }
   shared_->children[pid] = child;
   child->Start();
   return pid;
+}
+
+absl::Status PosixLauncher::Adopt(AdoptSpec spec, ExitCallback on_exit) {
+  if (shared_->children.contains(spec.pid)) {
+    return absl::AlreadyExistsError(absl::StrCat("process ", spec.pid, " is looked after already"));
+  }
+  ASSIGN_OR_RETURN(const ProcStat stat, ReadProcStat(spec.pid));
+  auto child = std::make_shared<Child>(shared_, static_cast<pid_t>(spec.pid), spec.log_name,
+                                       std::move(on_exit));
+  child->SetAdopted(stat.start_ticks);
+  RETURN_IF_ERROR(child->Watch(std::move(spec.pidfd)));
+  shared_->children[spec.pid] = child;
+  child->Start();
+  return absl::OkStatus();
+}
+
+absl::Status PosixLauncher::AttachOutput(int64_t pid, ScopedFd stdout_fd, ScopedFd stderr_fd) {
+  const auto found = shared_->children.find(pid);
+  if (found == shared_->children.end()) {
+    return absl::NotFoundError(absl::StrCat("there is no process ", pid, " of ours"));
+  }
+  return found->second->Attach(std::move(stdout_fd), std::move(stderr_fd));
 }
 
 absl::Status PosixLauncher::Signal(int64_t pid, int signal) {

@@ -100,6 +100,8 @@ absl::Status Supervisor::Stop(absl::string_view server_name, bool now) {
   }
   Server& server = *found->second;
   server.stopping = true;
+  server.held = false;
+  RecordLost(server);
   for (Process& process : server.processes) {
     End(process, Ending::kStop, now, "the server is stopped");
   }
@@ -126,7 +128,15 @@ void Supervisor::End(Process& process, Ending ending, bool now, absl::string_vie
 
 absl::Status Supervisor::Register(absl::string_view worker, int64_t pid, absl::string_view token) {
   const Scope scope(*this);
-  Process* process = Find(worker);
+  RETURN_IF_ERROR(Identify(worker, pid, token));
+  Process& process = *Find(worker);
+  process.slot.Registered(clock_.Steady());
+  ReportAdopted(process);
+  return absl::OkStatus();
+}
+
+absl::Status Supervisor::Identify(absl::string_view worker, int64_t pid, absl::string_view token) {
+  const Process* process = Find(worker);
   if (process == nullptr) {
     return absl::FailedPreconditionError(absl::StrCat("there is no worker ", worker, " here"));
   }
@@ -142,7 +152,6 @@ absl::Status Supervisor::Register(absl::string_view worker, int64_t pid, absl::s
     return absl::FailedPreconditionError(absl::StrCat(
         "process ", pid, " has not shown the token that worker ", worker, " was given"));
   }
-  process->slot.Registered(clock_.Steady());
   return absl::OkStatus();
 }
 
@@ -163,8 +172,10 @@ void Supervisor::SetReady(absl::string_view worker) {
   if (process->slot.state() == before) return;
   NotifyChanged(*process);
   NotifyEvent(EventType::kWorkerReady, *process,
-              absl::StrFormat("ready %.3f s after its launch",
-                              std::chrono::duration<double>(now - process->launched).count()),
+              process->adopted
+                  ? std::string("has gone on serving all along")
+                  : absl::StrFormat("ready %.3f s after its launch",
+                                    std::chrono::duration<double>(now - process->launched).count()),
               {{"pid", absl::StrCat(process->pid)}});
 }
 
@@ -270,7 +281,7 @@ SteadyTime Supervisor::NextDeadline() const {
   SteadyTime next = SteadyTime::max();
   for (const auto& [name, server] : servers_) {
     for (const Process& process : server->processes) {
-      next = std::min(next, process.slot.deadline());
+      if (!process.Waits()) next = std::min(next, process.slot.deadline());
     }
   }
   return next;

@@ -63,6 +63,17 @@ struct ServerPlan {
   std::function<Evidence(uint32_t slot, const ProcessExit& exit)> examine;
 };
 
+// A process that an earlier supervisor launched for a slot.
+struct AdoptedProcess {
+  uint32_t slot = 0;
+  int64_t pid = 0;
+  ScopedFd pidfd;  // known to mean this process; not valid: it has died meanwhile
+  std::string token;
+  absl::Time start_time;
+  uint64_t generation = 0;
+  uint64_t restarts = 0;
+};
+
 struct ExitRecord {
   ProcessExit exit;  // with what of stderr is no stack
   DeathCause cause = DeathCause::kUnknown;
@@ -82,6 +93,8 @@ struct SlotView {
   uint64_t restarts = 0;    // launches after the first
   uint64_t generation = 0;  // of the process, or of the last one
   bool leaving = false;     // scaled away: it goes when its process has ended
+  bool adopted = false;     // an earlier supervisor launched the process
+  std::string token;        // of the process
   absl::optional<ExitRecord> last_exit;
 };
 
@@ -120,6 +133,7 @@ enum class EventType {
   kWorkerHung,
   kWorkerBackoff,
   kWorkerFailed,
+  kWorkerAdopted,
 };
 
 struct SupervisionEvent {
@@ -173,6 +187,13 @@ class Supervisor {
   // timeout), AlreadyExists (it runs, or has not ended yet), and what the launcher says when the
   // first process cannot be started: then nothing was. A later slot's failure counts as its death.
   absl::Status Start(ServerPlan plan);
+  // The same for a server whose processes an earlier supervisor launched: those that live are taken
+  // over as they are, and have start_timeout to register. Until Release the server is held: nothing
+  // is launched, whether a slot is empty or its process has died. AlreadyExists.
+  absl::Status Adopt(ServerPlan plan, std::vector<AdoptedProcess> processes);
+  // The plan can launch again: says which processes had died before Adopt, fills the empty slots.
+  // Nothing when the server is not held.
+  void Release(absl::string_view server);
   // Ends all its processes; OnServerStopped follows, at once when none lives. `now` does not wait
   // for open connections. NotFound. May be repeated.
   absl::Status Stop(absl::string_view server, bool now);
@@ -194,6 +215,8 @@ class Supervisor {
   // has no process, or has another one: the caller must end. May be repeated by the same process
   // (its stream broke).
   absl::Status Register(absl::string_view worker, int64_t pid, absl::string_view token);
+  // Whether this would be registered; the same errors.
+  absl::Status Identify(absl::string_view worker, int64_t pid, absl::string_view token);
   // Its register stream broke. It goes on living; the liveness timeout decides.
   void Disconnected(absl::string_view worker);
   // Reports; ignored when the worker is not registered. Each is a heartbeat too.
@@ -227,6 +250,11 @@ class Supervisor {
   void Trim(Server& server);
   absl::Status Launch(Process& process);
   void LaunchOrDie(Process& process);
+  // supervisor_adopt.cc
+  absl::Status TakeOver(Process& process, AdoptedProcess adopted);
+  void RecordLost(Server& server);
+  void ReportAdopted(Process& process);
+  ProcessLauncher::ExitCallback OnExitOf(const Process& process, uint64_t launch_id);
   void OnExit(absl::string_view server, uint32_t slot, uint64_t launch_id, ProcessExit exit);
   // What is known of an exit. The slot has not been told of it yet.
   static ExitRecord Examine(const Process& process, ProcessExit exit);

@@ -1,6 +1,6 @@
 // The insides of Supervisor, shared by its source files only: supervisor.cc (its public calls),
-// supervisor_roll.cc (changes to a server that runs) and supervisor_processes.cc (launches, deaths,
-// signals).
+// supervisor_roll.cc (changes to a server that runs), supervisor_adopt.cc (processes of an earlier
+// supervisor) and supervisor_processes.cc (launches, deaths, signals).
 #pragma once
 
 #include <cstdint>
@@ -29,8 +29,13 @@ struct Supervisor::Process {
                     .restarts = launches == 0 ? 0 : launches - 1,
                     .generation = generation,
                     .leaving = leaving,
+                    .adopted = adopted,
+                    .token = token,
                     .last_exit = last_exit};
   }
+
+  // It has no process, and cannot get one yet.
+  bool Waits() const;
 
   Server& server;
   const uint32_t index;
@@ -47,6 +52,10 @@ struct Supervisor::Process {
   bool kill_reported = false;
   bool autopsy_begun = false;
   std::string stacks;  // of the autopsy, or why there are none
+  bool adopted = false;
+  bool adoption_reported = false;
+  bool vacant = false;               // held: it has had no process yet
+  absl::optional<ProcessExit> lost;  // it had died before it could be adopted; not recorded yet
   absl::optional<ExitRecord> last_exit;
 };
 
@@ -66,9 +75,14 @@ struct Supervisor::Server {
   ServerPlan plan;
   SlotLimits limits;
   bool stopping = false;
+  bool held = false;              // nothing can be launched yet: see Adopt
   std::deque<Process> processes;  // by slot; never moved
   absl::optional<RollState> roll;
 };
+
+inline bool Supervisor::Process::Waits() const {
+  return server.held && slot.state() == SlotState::kBackoff;
+}
 
 // Encloses every public call and exit report: what the observer is to hear, it hears when the
 // outermost one is done.

@@ -35,11 +35,7 @@ absl::Status Supervisor::Launch(Process& process) {
   ASSIGN_OR_RETURN(std::string token, NewToken());
   const LaunchSpec spec = process.server.plan.launch(process.index, token);
   const uint64_t launch_id = ++last_launch_id_;
-  auto on_exit = [weak = std::weak_ptr<Supervisor*>(self_), server = process.server.plan.name,
-                  slot = process.index, launch_id](ProcessExit exit) {
-    if (const auto self = weak.lock()) (*self)->OnExit(server, slot, launch_id, std::move(exit));
-  };
-  ASSIGN_OR_RETURN(const int64_t pid, launcher_.Launch(spec, std::move(on_exit)));
+  ASSIGN_OR_RETURN(const int64_t pid, launcher_.Launch(spec, OnExitOf(process, launch_id)));
   process.token = std::move(token);
   process.launch_id = launch_id;
   process.pid = pid;
@@ -49,11 +45,19 @@ absl::Status Supervisor::Launch(Process& process) {
   process.generation = process.server.plan.generation;
   process.autopsy_begun = false;
   process.stacks.clear();
+  process.adopted = false;
   ++process.launches;
   NotifyChanged(process);
   NotifyEvent(EventType::kWorkerStarted, process, absl::StrCat("launched as process ", pid),
               {{"pid", absl::StrCat(pid)}});
   return absl::OkStatus();
+}
+
+ProcessLauncher::ExitCallback Supervisor::OnExitOf(const Process& process, uint64_t launch_id) {
+  return [weak = std::weak_ptr<Supervisor*>(self_), server = process.server.plan.name,
+          slot = process.index, launch_id](ProcessExit exit) {
+    if (const auto self = weak.lock()) (*self)->OnExit(server, slot, launch_id, std::move(exit));
+  };
 }
 
 void Supervisor::LaunchOrDie(Process& process) {
@@ -83,6 +87,7 @@ void Supervisor::OnExit(absl::string_view server_name, uint32_t slot, uint64_t l
 ExitRecord Supervisor::Examine(const Process& process, ProcessExit exit) {
   const auto& examine = process.server.plan.examine;
   Evidence evidence = examine ? examine(process.index, exit) : Evidence();
+  CompleteExit(evidence, &exit);
   Death death = DescribeDeath(exit, process.slot, evidence);
   CrashText crash = SplitCrashText(exit.stderr_tail);
   exit.stderr_tail = LastLines(crash.rest, kExitStderrBytesMax);
@@ -120,7 +125,7 @@ void Supervisor::RecordDeath(Process& process, ExitRecord record) {
 }
 
 void Supervisor::Advance(Process& process) {
-  while (true) {
+  while (!process.Waits()) {
     const SlotAction action = process.slot.Tick(clock_.Steady());
     if (action == SlotAction::kNone) return;
     Apply(process, action);

@@ -133,6 +133,8 @@ void AddProcessFlags(CLI::App& app, Flags* flags) {
       ->capture_default_str();
   AddDuration(app, "--drain-timeout", &flags->drain_timeout,
               "How long open connections may go on when the worker is asked to end");
+  AddDuration(app, "--orphan-timeout", &flags->orphan_timeout,
+              "Without a coordinator for this long the worker drains and ends; 0s: never");
   app.add_option("--log-format", flags->log.format, "text or json")->capture_default_str();
   app.add_option("--log-level", flags->log.level, "trace, debug, info, warning, error or off")
       ->capture_default_str();

@@ -20,6 +20,7 @@ struct Flags {
   uint16_t port = 5000;
   uint32_t max_subscribers = 1000;
   absl::Duration drain_timeout = absl::Seconds(10);
+  absl::Duration orphan_timeout = absl::ZeroDuration();  // 0: never
   // No ingest and no journal: only tasks.
   bool no_listen = false;
   // How long a task may go on after it was told to stop, when the worker ends.

@@ -1,7 +1,6 @@
 #include "services/worker/api/inherited_fds.h"
 
 #include <fcntl.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -12,6 +11,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "services/common/handover.h"
 #include "services/common/log.h"
 #include "services/common/status_macros.h"
 
@@ -20,7 +20,6 @@ namespace {
 
 constexpr int kFirstFd = 3;  // SD_LISTEN_FDS_START
 constexpr int kFdsMax = 16;
-constexpr char kScoreboardName[] = "scoreboard";
 
 // The variable's value, or "" ; it is gone afterwards.
 std::string TakeVariable(const char* name) {
@@ -30,12 +29,10 @@ std::string TakeVariable(const char* name) {
   return taken;
 }
 
-absl::StatusOr<bool> IsListening(int fd) {
-  int listening = 0;
-  socklen_t size = sizeof listening;
-  if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listening, &size) == 0) return listening != 0;
-  if (errno == ENOTSOCK) return false;
-  return ErrnoStatus(errno, absl::StrCat("inherited descriptor ", fd));
+// Where a pipe of our own output belongs; null for another name.
+ScopedFd* PipePlace(InheritedFds& fds, const std::string& name) {
+  if (name == kStdoutFdName) return &fds.stdout_pipe;
+  return name == kStderrFdName ? &fds.stderr_pipe : nullptr;
 }
 
 }  // namespace
@@ -58,11 +55,19 @@ absl::StatusOr<InheritedFds> TakeInheritedFds() {
     if (::fcntl(fd.get(), F_SETFD, FD_CLOEXEC) != 0) {
       return ErrnoStatus(errno, absl::StrCat("inherited descriptor ", fd.get(), " (", name, ")"));
     }
-    if (name == kScoreboardName) {
+    if (name == kScoreboardFdName) {
       fds.scoreboard = std::move(fd);
       continue;
     }
-    ASSIGN_OR_RETURN(const bool listening, IsListening(fd.get()));
+    if (ScopedFd* pipe = PipePlace(fds, name); pipe != nullptr) {
+      if (!IsPipeReadEnd(fd.get())) {
+        return absl::FailedPreconditionError(absl::StrCat("inherited descriptor ", fd.get(), " (",
+                                                          name, ") is not the read end of a pipe"));
+      }
+      *pipe = std::move(fd);
+      continue;
+    }
+    ASSIGN_OR_RETURN(const bool listening, IsListeningSocket(fd.get()));
     if (!listening) {
       return absl::FailedPreconditionError(
           absl::StrCat("inherited descriptor ", fd.get(), " (", name, ") is no listening socket"));

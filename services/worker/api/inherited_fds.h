@@ -1,5 +1,5 @@
 // Descriptors that the parent handed down, by systemd's convention: LISTEN_FDS of them from 3 on,
-// named by LISTEN_FDNAMES ("listen:scoreboard"). See sd_listen_fds(3).
+// named by LISTEN_FDNAMES ("listen:scoreboard:stdout:stderr"). See sd_listen_fds(3).
 #pragma once
 
 #include "absl/status/statusor.h"
@@ -10,6 +10,9 @@ namespace center::worker {
 struct InheritedFds {
   ScopedFd listener;    // a listening stream socket
   ScopedFd scoreboard;  // a Scoreboard's memory
+  // The read ends of the pipes that are our own stdout and stderr: kept for a later coordinator.
+  ScopedFd stdout_pipe;
+  ScopedFd stderr_pipe;
 };
 
 // Takes them and removes the variables from the environment; they are CLOEXEC afterwards. Nothing

@@ -65,6 +65,7 @@ void RegistryClient::Start(v1::Hello hello) {
   {
     absl::MutexLock lock(&mutex_);
     hello_ = std::move(hello);
+    alone_since_ = clock_.Steady();
   }
   EnsureCall();
 }
@@ -88,6 +89,11 @@ void RegistryClient::SendEvent(v1::Event event) {
     events_.push_back(std::move(event));
   }
   SendNext();
+}
+
+SteadyTime RegistryClient::alone_since() {
+  absl::MutexLock lock(&mutex_);
+  return alone_since_;
 }
 
 void RegistryClient::Stop() {
@@ -197,9 +203,11 @@ void RegistryClient::OnMessage(const v1::RegisterResponse& response) {
       {
         absl::MutexLock lock(&mutex_);
         up_since_ = clock_.Steady();
+        alone_since_ = SteadyTime::max();
         reported_ = false;
       }
       spdlog::info("registered with the coordinator");
+      if (handlers_.on_welcome) handlers_.on_welcome(response.welcome());
       SendNext();
       break;
     }
@@ -236,6 +244,7 @@ void RegistryClient::OnEnded(std::shared_ptr<Call> call, const absl::Status& sta
     absl::MutexLock lock(&mutex_);
     ++ending_;
     const SteadyTime now = clock_.Steady();
+    if (alone_since_ == SteadyTime::max()) alone_since_ = now;
     again = up_since_ != SteadyTime::max() && now - up_since_ >= kUpForAWhile;
     unknown = absl::IsFailedPrecondition(status) && !stopping_;
     refused_ = refused_ || unknown;

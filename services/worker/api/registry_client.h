@@ -6,7 +6,8 @@
 //             next heartbeat     REFUSED: on_unknown, no more calls
 //
 // The worker goes on whatever happens here. While nobody listens at the coordinator's address, gRPC
-// itself tries again with a backoff of 50 ms to 2 s (rpc::MakeChannel, wait_for_ready). Only the
+// itself tries again with a backoff of 50 to 250 ms on a unix socket, 2 s elsewhere
+// (rpc::MakeChannel, wait_for_ready). Only the
 // newest heartbeat waits to be sent; events wait in a bounded queue, over a lost line as well. An
 // event that went out just before the other side died is lost: nobody acknowledges them.
 #pragma once
@@ -32,6 +33,7 @@ class RegistryClient {
 
   // Called on gRPC's threads; must not block, and not call Stop.
   struct Handlers {
+    std::function<void(const v1::Welcome&)> on_welcome;  // may be empty
     std::function<void(bool now)> on_drain;
     std::function<void(absl::optional<uint64_t> offset)> on_committed;
     // The coordinator does not want this process: it must end.
@@ -49,6 +51,8 @@ class RegistryClient {
   // Sends it, or keeps it until there is a line; calls again when there is none.
   void SendHeartbeat(v1::Heartbeat heartbeat);
   void SendEvent(v1::Event event);
+  // Since when there is no line (from Start on); SteadyTime::max() when there is one.
+  SteadyTime alone_since();
   // Ends the line; waits until no handler runs any more and no call holds the channel.
   void Stop();
 
@@ -83,6 +87,7 @@ class RegistryClient {
   bool stopping_ ABSL_GUARDED_BY(mutex_) = false;
   bool reported_ ABSL_GUARDED_BY(mutex_) =
       false;  // that the line is down: once, not at each attempt
+  SteadyTime alone_since_ ABSL_GUARDED_BY(mutex_) = SteadyTime::max();
   SteadyTime up_since_ ABSL_GUARDED_BY(mutex_) = SteadyTime::max();
   absl::optional<v1::Heartbeat> heartbeat_ ABSL_GUARDED_BY(mutex_);
   std::deque<v1::Event> events_ ABSL_GUARDED_BY(mutex_);

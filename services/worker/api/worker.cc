@@ -44,6 +44,8 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Create(Flags flags, InheritedFds
   RETURN_IF_ERROR(worker->StartCompute(fds));
   RETURN_IF_ERROR(worker->OpenJournal());
   RETURN_IF_ERROR(worker->StartService());
+  ASSIGN_OR_RETURN(worker->handover_,
+                   HandoverClient::Create(worker->flags_.name, worker->token_, fds));
   RETURN_IF_ERROR(worker->StartIngest(std::move(fds)));
   worker->Register();
   return worker;
@@ -144,6 +146,9 @@ absl::Status Worker::StartIngest(InheritedFds fds) {
 void Worker::MakeRegistry() {
   if (!flags_.coordinator.has_value()) return;
   RegistryClient::Handlers handlers;
+  handlers.on_welcome = [this](const v1::Welcome& welcome) {
+    loop_.post([this, welcome] { OnWelcome(welcome); });
+  };
   handlers.on_drain = [this](bool now) {
     loop_.post([this, now] { Drain(now, "the coordinator asks for it"); });
   };
@@ -169,6 +174,27 @@ void Worker::Register() {
   registry_->Start(std::move(hello));
 }
 
+void Worker::OnWelcome(const v1::Welcome& welcome) {
+  if (welcome.handover_address().empty()) return;
+  const auto address = ParseNetAddress(welcome.handover_address());
+  if (!address.ok() || !address->is_unix) {
+    spdlog::warn("the coordinator wants a handover at '{}', which is no unix socket",
+                 Printable(welcome.handover_address(), 256));
+    return;
+  }
+  handover_->Ask(address->path);
+}
+
+void Worker::EndWhenOrphaned() {
+  if (registry_ == nullptr || flags_.orphan_timeout <= absl::ZeroDuration()) return;
+  if (state_ != State::kReady) return;
+  const SteadyTime since = registry_->alone_since();
+  const SteadyTime now = clock_.Steady();
+  if (since > now || now - since < absl::ToChronoNanoseconds(flags_.orphan_timeout)) return;
+  Drain(false, absl::StrCat("there has been no coordinator for ",
+                            absl::FormatDuration(flags_.orphan_timeout), " (--orphan-timeout)"));
+}
+
 void Worker::Drain(bool now, absl::string_view why) {
   if (state_ == State::kFinishing) return;
   if (now) compute_deadline_ = clock_.Steady();
@@ -178,6 +204,7 @@ void Worker::Drain(bool now, absl::string_view why) {
   }
   spdlog::info("draining{}: {}", now ? " at once" : "", why);
   state_ = State::kDraining;
+  handover_->DropListener();
   rpc::SetServing(*server_.server, false);
   SendHeartbeat();
   if (!now) compute_deadline_ = clock_.Steady() + absl::ToChronoNanoseconds(flags_.drain_timeout);
@@ -242,6 +269,7 @@ void Worker::OnJournalFailed(const absl::Status& status) {
   exit_code_ = kExitFailure;
   if (state_ == State::kReady) {
     state_ = State::kDraining;
+    handover_->DropListener();
     rpc::SetServing(*server_.server, false);
   }
   FinishDrain();

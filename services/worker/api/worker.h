@@ -22,6 +22,7 @@
 #include "services/common/scoreboard.h"
 #include "services/worker/api/compute_host.h"
 #include "services/worker/api/flags.h"
+#include "services/worker/api/handover_client.h"
 #include "services/worker/api/inherited_fds.h"
 #include "services/worker/api/registry_client.h"
 #include "services/worker/api/reject_feed.h"
@@ -90,6 +91,8 @@ class Worker {
   void OnJournalEvent(const journal::JournalEvent& event);  // any thread
   void OnJournalFailed(const absl::Status& status);
   void OnUnknown(const absl::Status& status);
+  void OnWelcome(const v1::Welcome& welcome);
+  void EndWhenOrphaned();
   // Goes on with draining when ingest and compute have nothing left to do, or no time.
   void ContinueDrain();
   void FinishDrain();
@@ -120,6 +123,7 @@ class Worker {
   // In the order of dependence: the last is destroyed first.
   std::unique_ptr<RegistryClient>
       registry_;  // null without a coordinator; keeps events from the start
+  absl::optional<HandoverClient> handover_;
   std::unique_ptr<TailSignal> signal_;
   std::unique_ptr<journal::Journal> journal_;  // null with --no-listen
   std::unique_ptr<Scoreboard> scoreboard_;     // null when none was handed down

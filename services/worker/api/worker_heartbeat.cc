@@ -14,6 +14,8 @@ constexpr std::chrono::seconds kHeartbeatInterval{1};
 }  // namespace
 
 void Worker::Tick() {
+  handover_->Tick();
+  EndWhenOrphaned();
   if (state_ == State::kDraining) ContinueDrain();
   const bool ingest_changed =
       ingest_ != nullptr && (journal_->next_offset() != told_end_offset_ ||

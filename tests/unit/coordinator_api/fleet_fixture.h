@@ -2,6 +2,8 @@
 // when told, posted tasks run when told; sockets and the store are real.
 #pragma once
 
+#include <fcntl.h>
+
 #include <csignal>
 #include <deque>
 #include <memory>
@@ -22,7 +24,9 @@ namespace center::coordinator {
 
 class FakeLine final : public WorkerLine {
  public:
-  void SendWelcome() override { said.push_back("welcome"); }
+  void SendWelcome(const std::string& handover_address) override {
+    said.push_back(handover_address.empty() ? "welcome" : "welcome, bring");
+  }
   void SendDrain(bool now) override { said.push_back(now ? "drain now" : "drain"); }
   void SendCommitted(absl::optional<uint64_t> offset) override {
     said.push_back(offset.has_value() ? absl::StrCat("committed ", *offset) : "committed nothing");
@@ -35,6 +39,8 @@ class FakeLine final : public WorkerLine {
 class FleetTest : public testing::Test {
  protected:
   using Answer = absl::StatusOr<v1::Server>;
+  inline static const Fleet::Addresses kAddresses = {.coordinator = "unix:/run/center.sock",
+                                                     .handover = "unix:/run/handover.sock"};
 
   FleetTest() {
     auto dir = DataDir::Open(scratch_.path() + "/data");
@@ -64,6 +70,12 @@ class FleetTest : public testing::Test {
             .arm_timer = [](SteadyTime) {},
             .listen = [this](const std::string& host, uint16_t port,
                              Fleet::Listened done) { Listen(host, port, std::move(done)); },
+            .open_process =
+                [this](const state::ProcessRecord& process) {
+                  return ScopedFd(living_.contains(process.worker)
+                                      ? ::open("/dev/null", O_RDONLY | O_CLOEXEC)
+                                      : -1);
+                },
             .end_process =
                 [this](const state::ProcessRecord& process, absl::Duration grace,
                        std::function<void()> ended) {
@@ -83,7 +95,7 @@ class FleetTest : public testing::Test {
   }
 
   void Reconcile() {
-    ASSERT_TRUE(fleet_->Reconcile("unix:/run/center.sock").ok());
+    ASSERT_TRUE(fleet_->Reconcile(kAddresses).ok());
     Settle();
   }
 

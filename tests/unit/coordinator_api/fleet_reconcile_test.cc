@@ -18,7 +18,7 @@ TEST_F(FleetTest, ANewCoordinatorStartsWhatShouldRunOnItsPort) {
   Exit(pid);
   NewFleet();
   Reconcile();
-  EXPECT_EQ(Get("a").state(), v1::SERVER_STATE_STARTING);
+  EXPECT_EQ(Get("a").state(), v1::SERVER_STATE_DEGRADED) << "its worker has died";
   EXPECT_EQ(Get("a").spec().port(), port);
   EXPECT_EQ(Get("a").workers_size(), 2);
   EXPECT_EQ(Get("b").state(), v1::SERVER_STATE_STOPPED);
@@ -37,7 +37,7 @@ TEST_F(FleetTest, AServerWhosePortIsGoneIsFailedAndTheOthersGoOn) {
   Reconcile();
   EXPECT_EQ(Get("a").state(), v1::SERVER_STATE_FAILED);
   EXPECT_THAT(Get("a").detail(), HasSubstr("in use"));
-  EXPECT_EQ(Get("b").state(), v1::SERVER_STATE_STARTING);
+  EXPECT_EQ(Get("b").state(), v1::SERVER_STATE_DEGRADED);
   EXPECT_TRUE(store_->GetServer("a")->desired_running);
 
   taken->Reset();
@@ -55,41 +55,19 @@ TEST_F(FleetTest, AServerThatCouldNotBeStartedCanBeStopped) {
   EXPECT_FALSE(store_->GetServer("a")->desired_running);
 }
 
-TEST_F(FleetTest, WorkersOfAnEarlierCoordinatorEndBeforeTheirSlotsAreStarted) {
-  ASSERT_TRUE(Start(StartRequest(2)).ok());
-  NewFleet();
-  living_ = {"default/0", "default/1"};
+TEST_F(FleetTest, ADeathThatNobodySawIsSaidBeforeTheSlotIsLaunched) {
   Reconcile();
-  EXPECT_EQ(launcher_->launches, 0);
-  EXPECT_EQ(Get().state(), v1::SERVER_STATE_STARTING);
-  EXPECT_THAT(Get().detail(), HasSubstr("earlier coordinator"));
-  EXPECT_EQ(grace_.at("default/0"), absl::Seconds(10));
-  EXPECT_EQ(Reason(Start(StartRequest())), "SERVER_RUNNING");
-  orphans_.at("default/1")();
-  Settle();
-  EXPECT_EQ(launcher_->launches, 0);
-  orphans_.at("default/0")();
-  Settle();
-  EXPECT_EQ(launcher_->launches, 2);
-  EXPECT_EQ(store_->ListProcesses()->size(), 2u);
+  ASSERT_TRUE(Start(StartRequest(1, "a")).ok());
+  NewFleet();
+  Reconcile();
+  EXPECT_THAT(EventNames(), testing::IsSupersetOf({"a/0 WORKER_DIED", "a/0 WORKER_STARTED"}));
+  EXPECT_THAT(Get("a").workers(0).last_exit().reason(),
+              HasSubstr("died while there was no coordinator"));
+  EXPECT_EQ(Get("a").workers(0).restarts(), 1u);
+  EXPECT_EQ(store_->ListProcesses()->size(), 1u);
 }
 
-TEST_F(FleetTest, AServerCanBeStoppedWhileItsEarlierWorkersEnd) {
-  ASSERT_TRUE(Start(StartRequest()).ok());
-  NewFleet();
-  living_ = {"default/0"};
-  Reconcile();
-  auto answer = StopLater(v1::StopServerRequest());
-  EXPECT_FALSE(answer->has_value());
-  EXPECT_EQ(Get().state(), v1::SERVER_STATE_DRAINING);
-  orphans_.at("default/0")();
-  Settle();
-  ASSERT_TRUE(answer->has_value());
-  EXPECT_EQ((**answer)->state(), v1::SERVER_STATE_STOPPED);
-  EXPECT_EQ(launcher_->launches, 0);
-}
-
-TEST_F(FleetTest, RecordsOfProcessesThatAreGoneAreForgotten) {
+TEST_F(FleetTest, ProcessesThatNoSlotWantsAreEnded) {
   ASSERT_TRUE(store_->PutProcess({.worker = "gone/0", .pid = 1}).ok());
   ASSERT_TRUE(store_->PutProcess({.worker = "unknown/0", .pid = 2}).ok());
   living_ = {"unknown/0"};
@@ -99,23 +77,9 @@ TEST_F(FleetTest, RecordsOfProcessesThatAreGoneAreForgotten) {
   EXPECT_THAT(*store_->ListProcesses(), testing::IsEmpty());
 }
 
-TEST_F(FleetTest, AShutdownDoesNotWaitForEarlierWorkers) {
-  ASSERT_TRUE(Start(StartRequest()).ok());
-  NewFleet();
-  living_ = {"default/0"};
-  Reconcile();
-  bool done = false;
-  fleet_->Shutdown(/*now=*/false, [&] { done = true; });
-  Settle();
-  EXPECT_TRUE(done);
-  orphans_.at("default/0")();
-  Settle();
-  EXPECT_EQ(launcher_->launches, 0);
-}
-
 TEST_F(FleetTest, DamagedSettingsAreAnError) {
   ASSERT_TRUE(store_->PutServer({.name = "a", .spec = "\xff\xff"}).ok());
-  EXPECT_TRUE(absl::IsDataLoss(fleet_->Reconcile("unix:/x")));
+  EXPECT_TRUE(absl::IsDataLoss(fleet_->Reconcile(kAddresses)));
 }
 
 }  // namespace

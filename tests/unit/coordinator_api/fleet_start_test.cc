@@ -29,7 +29,7 @@ TEST_F(FleetTest, WorkersGetTheListenerAndTheScoreboard) {
   const supervision::LaunchSpec& spec = launcher_->processes.begin()->second.spec;
   ASSERT_EQ(spec.inherited_fds.size(), 2u);
   EXPECT_EQ(*LocalPort(spec.inherited_fds[0]), Get().spec().port());
-  EXPECT_THAT(spec.env, testing::Contains("LISTEN_FDS=2"));
+  EXPECT_THAT(spec.env, testing::Contains("LISTEN_FDS=4"));
   EXPECT_THAT(spec.args, testing::Contains("--name=default/0"));
 }
 

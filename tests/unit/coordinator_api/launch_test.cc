@@ -45,17 +45,17 @@ class LaunchTest : public testing::Test {
 
 TEST_F(LaunchTest, TheDefaultSettingsBecomeFlags) {
   const std::string data = dir_->path();
-  EXPECT_THAT(
-      Arguments(),
-      UnorderedElementsAre(
-          "--name=web/2", absl::StrCat("--data-dir=", data, "/servers/web/2"),
-          absl::StrCat("--listen=unix:", data, "/run/web.2.sock"),
-          "--coordinator=unix:/run/center.sock", "--framing=line", "--durability=written",
-          "--overflow=block", "--max-payload-bytes=1048576", "--max-connections=10000",
-          "--max-connections-per-peer=0", "--frame-timeout=30s", "--idle-timeout=0",
-          "--max-buffer-bytes=67108864", "--retain-bytes=1073741824", "--retain-age=0",
-          "--segment-bytes=67108864", "--sync-interval=1s", "--drain-timeout=10s",
-          "--compute-threads=1", "--cancel-grace=1s", "--log-format=json", "--log-level=debug"));
+  EXPECT_THAT(Arguments(),
+              UnorderedElementsAre(
+                  "--name=web/2", absl::StrCat("--data-dir=", data, "/servers/web/2"),
+                  absl::StrCat("--listen=unix:", data, "/run/web.2.sock"),
+                  "--coordinator=unix:/run/center.sock", "--framing=line", "--durability=written",
+                  "--overflow=block", "--max-payload-bytes=1048576", "--max-connections=10000",
+                  "--max-connections-per-peer=0", "--frame-timeout=30s", "--idle-timeout=0",
+                  "--max-buffer-bytes=67108864", "--retain-bytes=1073741824", "--retain-age=0",
+                  "--segment-bytes=67108864", "--sync-interval=1s", "--drain-timeout=10s",
+                  "--orphan-timeout=0", "--compute-threads=1", "--cancel-grace=1s",
+                  "--log-format=json", "--log-level=debug"));
 }
 
 TEST_F(LaunchTest, EverySettingReachesTheWorker) {
@@ -130,8 +130,10 @@ TEST_F(LaunchTest, TheDescriptorsAreHandedOverAsSystemdDoes) {
   EXPECT_EQ(launch.args, Arguments());
   EXPECT_EQ(launch.log_name, "web/2");
   EXPECT_THAT(launch.inherited_fds, ElementsAre(7, 9));
-  EXPECT_THAT(launch.env, UnorderedElementsAre("LISTEN_FDS=2", "LISTEN_FDNAMES=listen:scoreboard",
-                                               "CENTER_WORKER_TOKEN=secret"));
+  EXPECT_TRUE(launch.keeps_output);
+  EXPECT_THAT(launch.env,
+              UnorderedElementsAre("LISTEN_FDS=4", "LISTEN_FDNAMES=listen:scoreboard:stdout:stderr",
+                                   "CENTER_WORKER_TOKEN=secret"));
 }
 
 TEST_F(LaunchTest, APurePoolGetsNoListener) {
@@ -141,8 +143,9 @@ TEST_F(LaunchTest, APurePoolGetsNoListener) {
   const supervision::LaunchSpec launch = WorkerLaunch(context_, spec_, seat_);
   EXPECT_THAT(launch.args, Contains("--no-listen"));
   EXPECT_THAT(launch.inherited_fds, ElementsAre(9));
-  EXPECT_THAT(launch.env, UnorderedElementsAre("LISTEN_FDS=1", "LISTEN_FDNAMES=scoreboard",
-                                               "CENTER_WORKER_TOKEN=secret"));
+  EXPECT_THAT(launch.env,
+              UnorderedElementsAre("LISTEN_FDS=3", "LISTEN_FDNAMES=scoreboard:stdout:stderr",
+                                   "CENTER_WORKER_TOKEN=secret"));
 }
 
 TEST_F(LaunchTest, TheTokenIsNotOnTheCommandLine) {

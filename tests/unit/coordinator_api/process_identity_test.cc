@@ -53,6 +53,18 @@ TEST(ProcessIdentityTest, AZombieLivesNoMoreAndThePidOfAReapedProcessIsNobodys) 
   EXPECT_EQ(IdentifyProcess("web/0", record.pid).start_ticks, 0u);
 }
 
+TEST(ProcessIdentityTest, OnlyTheRecordedProcessIsOpened) {
+  TestChild child(TestChild::Sleeper());
+  const state::ProcessRecord record = IdentifyProcess("web/0", child.pid());
+  EXPECT_TRUE(OpenProcess(record).valid());
+  state::ProcessRecord reused = record;
+  ++reused.start_ticks;
+  EXPECT_FALSE(OpenProcess(reused).valid());
+  child.Signal(SIGKILL);
+  child.WaitForDeath();
+  EXPECT_FALSE(OpenProcess(record).valid());
+}
+
 TEST(ProcessIdentityTest, AProgramsNameCannotForgeTheFields) {
   const ScratchDir scratch;
   const std::string program = scratch.path() + "/x) Z 1 (y";

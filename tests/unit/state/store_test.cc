@@ -273,6 +273,49 @@ TEST_F(StoreTest, TheOldestAnswersMakeRoomForNewOnes) {
   EXPECT_LE(*database->QueryInt("SELECT count(*) FROM answers"), static_cast<int64_t>(kAnswersMax));
 }
 
+TEST_F(StoreTest, AStateFromBeforeAdoptionIsTakenOver) {
+  ASSERT_TRUE(store_->PutServer({.name = "web", .spec = "s", .desired_running = true}).ok());
+  store_.reset();
+  {
+    auto database = Database::Open(path());
+    ASSERT_TRUE(database.ok());
+    ASSERT_TRUE(database
+                    ->Execute("DROP TABLE processes; CREATE TABLE processes (worker TEXT PRIMARY "
+                              "KEY, pid INTEGER NOT NULL, start_ticks INTEGER NOT NULL, boot_id "
+                              "TEXT NOT NULL) WITHOUT ROWID; INSERT INTO processes VALUES "
+                              "('web/0', 7, 99, 'b'); PRAGMA user_version = 2")
+                    .ok());
+  }
+  Reopen();
+  auto processes = store_->ListProcesses();
+  ASSERT_TRUE(processes.ok()) << processes.status();
+  ASSERT_EQ(processes->size(), 1u);
+  EXPECT_EQ(processes->front().pid, 7);
+  EXPECT_EQ(processes->front().start_ticks, 99u);
+  EXPECT_EQ(processes->front().token, "");
+  EXPECT_EQ(processes->front().generation, 0u);
+  EXPECT_TRUE(store_->GetServer("web").ok());
+}
+
+TEST_F(StoreTest, AProcessIsRememberedWithAllThatALaterCoordinatorNeeds) {
+  ASSERT_TRUE(store_
+                  ->PutProcess({.worker = "web/0",
+                                .pid = 7,
+                                .start_ticks = 99,
+                                .boot_id = "b",
+                                .token = "secret",
+                                .launch_time = kNow,
+                                .generation = 5,
+                                .restarts = 2})
+                  .ok());
+  Reopen();
+  const state::ProcessRecord found = store_->ListProcesses()->front();
+  EXPECT_EQ(found.token, "secret");
+  EXPECT_EQ(found.launch_time, kNow);
+  EXPECT_EQ(found.generation, 5u);
+  EXPECT_EQ(found.restarts, 2u);
+}
+
 TEST_F(StoreTest, AStateOfANewerCenterIsNotTouched) {
   store_.reset();
   {

@@ -31,18 +31,37 @@ class FakeClock final : public Clock {
 class FakeLauncher final : public ProcessLauncher {
  public:
   struct Process {
-    LaunchSpec spec;
+    LaunchSpec spec;       // of an adopted process: its log name only
     ExitCallback on_exit;  // empty: dead
     std::vector<int> signals;
+    bool adopted = false;
+    bool attached = false;  // an adopted process's output
   };
 
   absl::StatusOr<int64_t> Launch(const LaunchSpec& spec, ExitCallback on_exit) override {
     ++launches;
     if (!launch_error.ok()) return launch_error;
+    while (processes.contains(next_pid_)) ++next_pid_;  // adopted
     const int64_t pid = next_pid_++;
-    processes[pid] = Process{spec, std::move(on_exit), {}};
+    processes[pid] = Process{.spec = spec, .on_exit = std::move(on_exit)};
     if (fail_after > 0 && --fail_after == 0) launch_error = absl::ResourceExhaustedError("EAGAIN");
     return pid;
+  }
+
+  absl::Status Adopt(AdoptSpec spec, ExitCallback on_exit) override {
+    if (!adopt_error.ok()) return adopt_error;
+    Process process{.on_exit = std::move(on_exit), .adopted = true};
+    process.spec.log_name = spec.log_name;
+    processes[spec.pid] = std::move(process);
+    return absl::OkStatus();
+  }
+
+  absl::Status AttachOutput(int64_t pid, ScopedFd /*stdout_fd*/, ScopedFd /*stderr_fd*/) override {
+    const auto found = processes.find(pid);
+    if (found == processes.end() || !found->second.on_exit) return absl::NotFoundError("gone");
+    if (found->second.attached) return absl::AlreadyExistsError("attached");
+    found->second.attached = true;
+    return absl::OkStatus();
   }
 
   absl::Status Signal(int64_t pid, int signal) override {
@@ -63,7 +82,8 @@ class FakeLauncher final : public ProcessLauncher {
 
   std::map<int64_t, Process> processes;
   absl::Status launch_error;  // not ok: the next launches fail with it
-  int fail_after = 0;         // n > 0: launches fail after the n-th from now
+  absl::Status adopt_error;
+  int fail_after = 0;  // n > 0: launches fail after the n-th from now
   int launches = 0;
 
  private:

@@ -121,7 +121,7 @@ class FakeRegistry final : public v1::RegistryService::Service {
           hellos_.push_back(request.hello());
           if (!refusal_.ok()) return rpc::ToGrpc(refusal_);
           v1::RegisterResponse response;
-          response.mutable_welcome();
+          response.mutable_welcome()->set_handover_address("unix:/run/handover.sock");
           stream->Write(response);
           line_ = stream;
           break;

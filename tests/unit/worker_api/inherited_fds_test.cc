@@ -96,6 +96,32 @@ TEST_F(InheritedFdsTest, ListenerAndScoreboardAreFoundByName) {
   }
 }
 
+TEST_F(InheritedFdsTest, ThePipesOfOurOwnOutputAreKept) {
+  int out[2] = {-1, -1};
+  int err[2] = {-1, -1};
+  ASSERT_EQ(::pipe2(out, O_CLOEXEC), 0);
+  ASSERT_EQ(::pipe2(err, O_CLOEXEC), 0);
+  const ScopedFd out_write(::fcntl(out[1], F_DUPFD_CLOEXEC, kAside));
+  ::close(out[1]);
+  ::close(err[1]);
+  HandDown({Listener(), Board(), out[0], err[0]});
+  Set("LISTEN_FDNAMES", "listen:scoreboard:stdout:stderr");
+  const auto fds = TakeInheritedFds();
+  ASSERT_TRUE(fds.ok()) << fds.status();
+  EXPECT_EQ(fds->stdout_pipe.get(), 5);
+  EXPECT_EQ(fds->stderr_pipe.get(), 6);
+  EXPECT_TRUE(IsCloexec(5) && IsCloexec(6));
+  ASSERT_EQ(::write(out_write.get(), "x", 1), 1);
+  char byte = 0;
+  EXPECT_EQ(::read(fds->stdout_pipe.get(), &byte, 1), 1);
+}
+
+TEST_F(InheritedFdsTest, WhatIsNoPipeIsNotTakenForOutput) {
+  HandDown({Listener(), Board()});
+  Set("LISTEN_FDNAMES", "listen:stderr");
+  EXPECT_TRUE(absl::IsFailedPrecondition(StatusOf()));
+}
+
 TEST_F(InheritedFdsTest, ASystemdSocketUnitNeedsNoNames) {
   HandDown({Listener()});
   auto fds = TakeInheritedFds();

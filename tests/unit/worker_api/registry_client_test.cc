@@ -53,6 +53,10 @@ class RegistryClientTest : public ::testing::Test {
       : address_(*ParseNetAddress(absl::StrCat("unix:", scratch_.path(), "/c.sock"))),
         registry_(address_) {
     RegistryClient::Handlers handlers;
+    handlers.on_welcome = [this](const v1::Welcome& welcome) {
+      absl::MutexLock lock(&mutex_);
+      welcomes_.push_back(welcome.handover_address());
+    };
     handlers.on_drain = [this](bool now) {
       absl::MutexLock lock(&mutex_);
       drains_.push_back(now);
@@ -78,6 +82,9 @@ class RegistryClientTest : public ::testing::Test {
   }
   std::vector<Committed> WaitForCommitted(size_t count) {
     return WaitFor(&RegistryClientTest::committed_, count);
+  }
+  std::vector<std::string> WaitForWelcomes(size_t count) {
+    return WaitFor(&RegistryClientTest::welcomes_, count);
   }
   std::vector<absl::Status> WaitForUnknown(size_t count) {
     return WaitFor(&RegistryClientTest::unknown_, count);
@@ -113,12 +120,36 @@ class RegistryClientTest : public ::testing::Test {
   const NetAddress address_;
   FakeRegistry registry_;
   absl::Mutex mutex_;
+  std::vector<std::string> welcomes_ ABSL_GUARDED_BY(mutex_);
   std::vector<bool> drains_ ABSL_GUARDED_BY(mutex_);
   std::vector<Committed> committed_ ABSL_GUARDED_BY(mutex_);
   std::vector<absl::Status> unknown_ ABSL_GUARDED_BY(mutex_);
   std::shared_ptr<grpc::Channel> channel_;
   std::unique_ptr<RegistryClient> client_;
 };
+
+TEST_F(RegistryClientTest, TheWelcomeIsPassedOn) {
+  StartAndRegister();
+  EXPECT_THAT(WaitForWelcomes(1), ElementsAre("unix:/run/handover.sock"));
+}
+
+TEST_F(RegistryClientTest, ItKnowsSinceWhenItIsAlone) {
+  EXPECT_EQ(client_->alone_since(), SteadyTime::max()) << "it has not begun";
+  const SteadyTime start = clock_.Steady();
+  client_->Start(MakeHello());
+  EXPECT_EQ(client_->alone_since(), start);
+  Advance(absl::Seconds(10));
+  registry_.Up();
+  WaitForWelcomes(1);
+  EXPECT_EQ(client_->alone_since(), SteadyTime::max());
+  const SteadyTime lost = clock_.Steady();
+  registry_.Die();
+  ASSERT_TRUE(journal::Eventually([&] { return client_->alone_since() != SteadyTime::max(); }));
+  EXPECT_EQ(client_->alone_since(), lost);
+  Advance(absl::Seconds(10));
+  client_->SendHeartbeat(MakeHeartbeat(0));
+  EXPECT_EQ(client_->alone_since(), lost) << "calling is not being there";
+}
 
 TEST_F(RegistryClientTest, TheFirstMessageSaysWhoItIs) {
   registry_.Up();
