@@ -25,7 +25,7 @@ const std::map<std::string, std::vector<std::string>>& Table() {
   static const auto& table = *new std::map<std::string, std::vector<std::string>>{
       {"coordinator", {"start", "stop", "status"}},
       {"server", {"start", "stop", "restart", "scale", "params", "status", "list"}},
-      {"worker", {"list", "restart"}},
+      {"worker", {"list", "restart", "stacks"}},
       {"tail", {}},
       {"send", {}},
       {"events", {}},
