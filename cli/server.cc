@@ -1,11 +1,14 @@
-// `server start|stop|params|status|list`.
+// `server start|stop|status|list`; the others are in server_change.cc and server_params.cc.
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "center/v1/server.grpc.pb.h"
 #include "cli/commands.h"
 #include "cli/request_id.h"
+#include "cli/server_change.h"
 #include "cli/server_flags.h"
+#include "cli/server_print.h"
 #include "cli/server_stop.h"
 #include "cli/views.h"
 #include "services/common/status_macros.h"
@@ -16,38 +19,6 @@ namespace {
 
 constexpr uint32_t kPageSize = 1000;
 
-absl::Status RequireObjectFormat(const Context& context) {
-  return RequireFormat(
-      context, {Format::kTable, Format::kWide, Format::kJson, Format::kYaml, Format::kName});
-}
-
-bool IsData(Format format) { return format == Format::kJson || format == Format::kYaml; }
-
-// For what `start` and `stop` answer: people read a sentence, programs what they asked for.
-absl::Status PrintChanged(Context& context, const v1::Server& server) {
-  const Format format = context.globals().format;
-  if (IsData(format)) {
-    ASSIGN_OR_RETURN(const std::string text, Render(server, format));
-    context.out().Append(text);
-  } else if (format == Format::kName) {
-    context.out().Append(absl::StrCat(server.name(), "\n"));
-  } else if (format != Format::kDefault) {
-    google::protobuf::RepeatedPtrField<v1::Server> servers;
-    *servers.Add() = server;
-    context.out().Append(ServerTable(servers, format == Format::kWide, context.clock().Wall())
-                             .Render(context.out_style()));
-  }
-  return absl::OkStatus();
-}
-
-absl::StatusOr<v1::Server> GetServer(Context& context, const std::string& name) {
-  v1::GetServerRequest request;
-  request.set_name(name);
-  ASSIGN_OR_RETURN(auto answer,
-                   context.Call<v1::ServerService>(&v1::ServerService::Stub::GetServer, request));
-  return std::move(*answer.mutable_server());
-}
-
 absl::Status Start(Context& context, const v1::StartServerRequest& wanted) {
   RETURN_IF_ERROR(RequireObjectFormat(context));
   v1::StartServerRequest request = wanted;
@@ -55,10 +26,10 @@ absl::Status Start(Context& context, const v1::StartServerRequest& wanted) {
   ASSIGN_OR_RETURN(const auto answer,
                    context.Call<v1::ServerService>(&v1::ServerService::Stub::StartServer, request));
   const v1::Server& server = answer.server();
-  context.Say(absl::StrCat("server ", server.name(), " is ",
-                           request.wait_ready() ? "running" : "starting", " at ", server.address(),
-                           " with ", server.spec().workers(),
-                           server.spec().workers() == 1 ? " worker" : " workers"));
+  context.Say(
+      absl::StrCat("server ", server.name(), " is ", request.wait_ready() ? "running" : "starting",
+                   server.address().empty() ? "" : " at ", server.address(), " with ",
+                   server.spec().workers(), server.spec().workers() == 1 ? " worker" : " workers"));
   if (server.state() == v1::SERVER_STATE_DEGRADED || server.state() == v1::SERVER_STATE_FAILED) {
     context.Warn(absl::StrCat("not all of its workers are ready (", ReadyCount(server),
                               "): ", server.detail(), "; `centerctl worker list` tells more"));
@@ -73,17 +44,33 @@ absl::Status Stop(Context& context, const std::string& name, bool now) {
   return PrintChanged(context, server);
 }
 
-absl::Status Params(Context& context, const std::string& name) {
-  RETURN_IF_ERROR(
-      RequireFormat(context, {Format::kTable, Format::kWide, Format::kJson, Format::kYaml}));
-  ASSIGN_OR_RETURN(const v1::Server server, GetServer(context, name));
-  if (IsData(context.globals().format)) {
-    ASSIGN_OR_RETURN(const std::string text, Render(server.spec(), context.globals().format));
-    context.out().Append(text);
-  } else {
-    context.out().Append(SpecTable(server.spec()).Render(context.out_style()));
+// Not stopped, not failed, and not a crash loop: a worker that keeps dying is in BACKOFF, or, while
+// it is tried again, STARTING after an exit that nobody asked for.
+bool Serves(const v1::Server& server) {
+  if (server.state() == v1::SERVER_STATE_STOPPED || server.state() == v1::SERVER_STATE_FAILED) {
+    return false;
   }
-  return absl::OkStatus();
+  if (server.state() != v1::SERVER_STATE_DEGRADED) return true;
+  bool in_trouble = false;
+  for (const v1::Worker& worker : server.workers()) {
+    if (worker.state() == v1::WORKER_STATE_READY) return true;
+    in_trouble = in_trouble || worker.state() == v1::WORKER_STATE_BACKOFF ||
+                 worker.state() == v1::WORKER_STATE_FAILED ||
+                 (worker.state() == v1::WORKER_STATE_STARTING && worker.has_last_exit() &&
+                  !worker.last_exit().requested());
+  }
+  return !in_trouble;
+}
+
+// Workers that run with older settings than the server's.
+std::string Outdated(const v1::Server& server) {
+  std::vector<std::string> names;
+  for (const v1::Worker& worker : server.workers()) {
+    if (worker.pid() != 0 && worker.generation() < server.generation()) {
+      names.push_back(worker.name());
+    }
+  }
+  return absl::StrJoin(names, ", ");
 }
 
 std::string StatusText(Context& context, const v1::Server& server, bool wide) {
@@ -104,6 +91,10 @@ std::string StatusText(Context& context, const v1::Server& server, bool wide) {
       {"Created", absl::StrCat(LocalTime(created), " (", FormatAge(now - created), " ago)")});
   std::string text = table.Render(context.out_style(), false);
   if (server.workers().empty()) return text;
+  if (const std::string outdated = Outdated(server); !outdated.empty()) {
+    absl::StrAppend(&text, "\nWith older settings: ", outdated, "; `centerctl server restart ",
+                    server.name(), " --only-outdated` renews them\n");
+  }
   absl::StrAppend(&text, "\n",
                   WorkerTable(server.workers(), wide, now).Render(context.out_style()));
   for (const v1::Worker& worker : server.workers()) {
@@ -131,9 +122,7 @@ absl::Status ShowStatus(Context& context, const std::string& name) {
     RETURN_IF_ERROR(PrintChanged(context, server));
   }
   RETURN_IF_ERROR(context.out().Flush());
-  const bool runs =
-      server.state() != v1::SERVER_STATE_STOPPED && server.state() != v1::SERVER_STATE_FAILED;
-  return runs ? absl::OkStatus() : QuietExit(kExitNotRunning);
+  return Serves(server) ? absl::OkStatus() : QuietExit(kExitNotRunning);
 }
 
 absl::Status List(Context& context) {
@@ -166,12 +155,6 @@ absl::Status List(Context& context) {
   context.out().Append(ServerTable(all.servers(), format == Format::kWide, context.clock().Wall())
                            .Render(context.out_style()));
   return absl::OkStatus();
-}
-
-std::shared_ptr<std::string> AddName(CLI::App* command) {
-  auto name = std::make_shared<std::string>("default");
-  command->add_option("NAME", *name, "The server (default: \"default\")")->type_name("NAME");
-  return name;
 }
 
 void AddStart(CLI::App* noun, Selection& selection) {
@@ -211,7 +194,7 @@ void AddServerCommands(CLI::App& root, Selection& selection) {
 
   CLI::App* stop = noun->add_subcommand(
       "stop", "Stop a server: open connections may finish, then its workers end");
-  auto stop_name = AddName(stop);
+  auto stop_name = AddServerName(stop);
   auto now = std::make_shared<bool>(false);
   stop->add_flag("--now", *now, "Close open connections at once");
   stop->footer(
@@ -222,17 +205,13 @@ void AddServerCommands(CLI::App& root, Selection& selection) {
       "  centerctl server stop games --now");
   OnSelected(stop, selection, [=](Context& context) { return Stop(context, *stop_name, *now); });
 
-  CLI::App* params = noun->add_subcommand("params", "Show all settings of a server");
-  auto params_name = AddName(params);
-  params->footer(
-      "Examples:\n"
-      "  centerctl server params\n"
-      "  centerctl server params games -o yaml");
-  OnSelected(params, selection, [=](Context& context) { return Params(context, *params_name); });
+  AddServerChangeCommands(noun, selection);
+  AddParamsCommand(noun, selection);
 
   CLI::App* status = noun->add_subcommand(
-      "status", "Show a server and its workers; exit code 3 when it is stopped or has failed");
-  auto status_name = AddName(status);
+      "status",
+      "Show a server and its workers; exit code 3 when no worker serves and none is about to");
+  auto status_name = AddServerName(status);
   status->footer(
       "Examples:\n"
       "  centerctl server status games\n"

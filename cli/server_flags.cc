@@ -2,9 +2,11 @@
 
 #include <limits>
 #include <string>
+#include <vector>
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_replace.h"
 #include "cli/flags.h"
 #include "cli/views.h"
 
@@ -15,7 +17,7 @@ using SpecPtr = std::shared_ptr<v1::ServerSpec>;
 
 // Values that the user wrote, until the spec takes them over.
 struct Words {
-  std::string framing, durability, overflow;
+  std::string framing, durability, overflow, restart;
   uint64_t bytes = 0;
   absl::Duration duration;
 };
@@ -30,6 +32,9 @@ void AddEnums(CLI::App& app, const SpecPtr& spec, const std::shared_ptr<Words>& 
   AddChoice(app, "--overflow", &words->overflow, {"block", "drop-oldest"},
             "When a journal is full of payloads that a subscription has not read: stop reading "
             "producers, or delete the oldest (default block)");
+  AddChoice(app, "--restart", &words->restart, {"always", "on-failure", "never"},
+            "Whether a worker that has ended by itself is started again: on-failure, unless it "
+            "exited with code 0 (default always)");
   app.parse_complete_callback([spec, words] {
     // The words were checked against the choices, so each is known.
     const auto upper = [](const char* prefix, std::string word) {
@@ -45,6 +50,10 @@ void AddEnums(CLI::App& app, const SpecPtr& spec, const std::shared_ptr<Words>& 
     v1::Overflow overflow;
     if (v1::Overflow_Parse(upper("OVERFLOW_", words->overflow), &overflow)) {
       spec->set_overflow(overflow);
+    }
+    v1::RestartPolicy restart;
+    if (v1::RestartPolicy_Parse(upper("RESTART_POLICY_", words->restart), &restart)) {
+      spec->set_restart(restart);
     }
   });
 }
@@ -64,6 +73,40 @@ void AddTime(CLI::App& app, const SpecPtr& spec, const std::shared_ptr<Words>& w
       ->each([spec, words, mutable_field](const std::string&) {
         *(spec.get()->*mutable_field)() = ToProto(words->duration);
       });
+}
+
+// How workers run as processes, and what they run.
+void AddProcessFlags(CLI::App& app, const SpecPtr& spec, const std::shared_ptr<Words>& words) {
+  using Spec = v1::ServerSpec;
+  AddTime(app, spec, words, "--start-timeout", &Spec::mutable_start_timeout,
+          "Kill a worker that is not ready so long after its launch (default 10s)");
+  AddTime(app, spec, words, "--liveness-timeout", &Spec::mutable_liveness_timeout,
+          "Kill a worker that gives no sign of life for so long (default 5s)");
+  AddTime(app, spec, words, "--orphan-timeout", &Spec::mutable_orphan_timeout,
+          "Workers end when they have had no coordinator for so long (default 0s: never)");
+  app.add_flag_callback(
+      "--no-listen", [spec] { spec->set_no_listen(true); },
+      "Take no connections and keep no journal: a pure pool for jobs");
+  app.add_option_function<uint32_t>(
+         "--compute-threads", [spec](const uint32_t& n) { spec->set_compute_threads(n); },
+         "Threads of each worker that run tasks, 1 to 16 (default 1)")
+      ->type_name("N")
+      ->check(WholeNumber(1, 16));
+  app.add_option_function<std::vector<std::string>>(
+         "--task-module",
+         [spec](const std::vector<std::string>& paths) {
+           spec->mutable_task_modules()->clear_paths();
+           for (const std::string& path : paths) spec->mutable_task_modules()->add_paths(path);
+         },
+         "A shared library with tasks, as an absolute path. May be repeated")
+      ->type_name("PATH")
+      ->allow_extra_args(false)
+      ->check([](const std::string& path) {
+        return !path.empty() && path.front() == '/' ? std::string()
+                                                    : absl::StrCat(path, " is no absolute path");
+      });
+  AddTime(app, spec, words, "--cancel-grace", &Spec::mutable_cancel_grace,
+          "How long a task may go on after it was told to stop (default 1s)");
 }
 
 }  // namespace
@@ -119,6 +162,17 @@ void AddSpecFlags(CLI::App& app, const SpecPtr& spec) {
           "How often a written journal is synced in the background (default 1s)");
   AddTime(app, spec, words, "--drain-timeout", &Spec::mutable_drain_timeout,
           "How long open connections may go on at a stop (default 10s)");
+  AddProcessFlags(app, spec, words);
+}
+
+std::string FieldOfFlag(absl::string_view flag) {
+  if (flag == "task-module") return "task_modules";
+  return absl::StrReplaceAll(flag, {{"-", "_"}});
+}
+
+std::string FlagOfField(absl::string_view field) {
+  if (field == "task_modules") return "task-module";
+  return absl::StrReplaceAll(field, {{"_", "-"}});
 }
 
 }  // namespace center::cli

@@ -1,6 +1,7 @@
 #include "cli/views.h"
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "services/common/text.h"
 
 namespace center::cli {
@@ -25,6 +26,21 @@ std::string LastExit(const v1::Worker& worker, absl::Time now) {
   if (!worker.has_last_exit()) return "-";
   return absl::StrCat(worker.last_exit().reason(), ", ", Age(worker.last_exit().time(), now),
                       " ago");
+}
+
+void AddProcessRows(const v1::ServerSpec& spec, Table* table) {
+  const auto duration = [](const google::protobuf::Duration& value) {
+    return FormatShortDuration(ToDuration(value));
+  };
+  table->AddRow({"restart", EnumFlag(v1::RestartPolicy_Name(spec.restart()), "RESTART_POLICY_")});
+  table->AddRow({"start-timeout", duration(spec.start_timeout())});
+  table->AddRow({"liveness-timeout", duration(spec.liveness_timeout())});
+  const bool orphans_end = ToDuration(spec.orphan_timeout()) > absl::ZeroDuration();
+  table->AddRow({"orphan-timeout", orphans_end ? duration(spec.orphan_timeout()) : "0s (never)"});
+  table->AddRow({"no-listen", spec.no_listen() ? "true" : "false"});
+  table->AddRow({"compute-threads", absl::StrCat(spec.compute_threads())});
+  table->AddRow({"task-module", OrDash(absl::StrJoin(spec.task_modules().paths(), ", "))});
+  table->AddRow({"cancel-grace", duration(spec.cancel_grace())});
 }
 
 std::string BannerText(const std::string& banner) {
@@ -119,6 +135,7 @@ Table WorkerTable(const google::protobuf::RepeatedPtrField<v1::Worker>& workers,
                                    {"READERS", Align::kRight},
                                    {"MEMORY", Align::kRight},
                                    {"CPU", Align::kRight},
+                                   {"GENERATION", Align::kRight},
                                    {"ADDRESS"},
                                    {"LAST EXIT"}});
   }
@@ -140,8 +157,9 @@ Table WorkerTable(const google::protobuf::RepeatedPtrField<v1::Worker>& workers,
                  {absl::StrCat(stats.first_offset(), "-", stats.end_offset()),
                   absl::StrCat(stats.synced_offset()), FormatCount(stats.connections_rejected()),
                   absl::StrCat(stats.subscribers()), FormatBytes(stats.resident_bytes()),
-                  FormatShortDuration(ToDuration(stats.cpu_time())), OrDash(worker.address()),
-                  LastExit(worker, now)});
+                  FormatShortDuration(ToDuration(stats.cpu_time())),
+                  worker.pid() == 0 ? std::string("-") : absl::StrCat(worker.generation()),
+                  OrDash(worker.address()), LastExit(worker, now)});
     }
     table.AddRow(std::move(row));
   }
@@ -216,6 +234,7 @@ Table SpecTable(const v1::ServerSpec& spec) {
   table.AddRow({"segment-bytes", FormatByteSize(spec.segment_bytes())});
   table.AddRow({"sync-interval", duration(spec.sync_interval())});
   table.AddRow({"drain-timeout", duration(spec.drain_timeout())});
+  AddProcessRows(spec, &table);
   return table;
 }
 

@@ -1,9 +1,10 @@
-// `worker list`.
+// `worker list`; `worker restart` is in server_change.cc.
 #include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "center/v1/server.grpc.pb.h"
 #include "cli/commands.h"
+#include "cli/server_change.h"
 #include "cli/views.h"
 #include "services/common/status_macros.h"
 
@@ -45,7 +46,7 @@ absl::Status List(Context& context, const std::string& server) {
 }  // namespace
 
 void AddWorkerCommands(CLI::App& root, Selection& selection) {
-  CLI::App* noun = root.add_subcommand("worker", "Show the worker processes");
+  CLI::App* noun = root.add_subcommand("worker", "Show and restart the worker processes");
   noun->require_subcommand(0, 1);
   CLI::App* list = noun->add_subcommand("list", "List the workers of all servers, or of one");
   auto server = std::make_shared<std::string>();
@@ -55,6 +56,7 @@ void AddWorkerCommands(CLI::App& root, Selection& selection) {
       "  centerctl worker list\n"
       "  centerctl worker list games -o wide");
   OnSelected(list, selection, [server](Context& context) { return List(context, *server); });
+  AddWorkerRestartCommand(noun, selection);
   AddWorkerStacksCommand(*noun, selection);
 }
 

@@ -132,12 +132,20 @@ struct Coordinator::Parts {
                    std::function<void()> ended) {
               return reaper.End(process, grace, std::move(ended));
             },
+        .set_health = [this](const std::string& server,
+                             bool serving) { SetHealth(server, serving); },
         .judge_oom = [this] { return oom.Judge(); },
         .take_stacks = [this](int64_t pid,
                               StackHelper::Done done) { stacks.Take(pid, std::move(done)); },
     };
   }
 
+  // The health of "center.v1/server/NAME": whether a worker of it serves. That of the coordinator
+  // does not depend on it: to restart a coordinator helps no server.
+  void SetHealth(const std::string& server, bool serving) {
+    auto* health = bound.server == nullptr ? nullptr : bound.server->GetHealthCheckService();
+    if (health != nullptr) health->SetServingStatus("center.v1/server/" + server, serving);
+  }
   absl::Status Serve();
   // `why`: who wants it, for people.
   void OnStopRequested(const std::string& why);
@@ -176,6 +184,9 @@ struct Coordinator::Parts {
 };
 
 absl::Status Coordinator::Parts::Serve() {
+  directory.SetOnWanted([this](const std::string& server) {
+    loop.Post([this, server] { fleet.OnArchiveWanted(server); });
+  });
   RETURN_IF_ERROR(
       loop.HandleSignals({SIGTERM, SIGINT, SIGUSR2}, [this](const SignalPipe::Arrival& arrival) {
         const std::string sender = DescribeSender(arrival.sender);

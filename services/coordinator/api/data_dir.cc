@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "absl/strings/ascii.h"
+#include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "services/common/crc32c.h"
@@ -75,6 +76,19 @@ absl::StatusOr<DataDir> DataDir::Open(const std::string& path) {
 
 std::string DataDir::JournalDir(absl::string_view server, uint32_t slot) const {
   return absl::StrCat(path_, "/servers/", server, "/", slot);
+}
+
+std::set<uint32_t> DataDir::JournalSlots(absl::string_view server) const {
+  std::set<uint32_t> slots;
+  std::error_code error;  // no folder: no journals yet
+  for (std::filesystem::directory_iterator entry(absl::StrCat(path_, "/servers/", server), error),
+       end;
+       !error && entry != end; entry.increment(error)) {
+    const std::string name = entry->path().filename().string();
+    uint32_t slot = 0;
+    if (absl::SimpleAtoi(name, &slot) && absl::StrCat(slot) == name) slots.insert(slot);
+  }
+  return slots;
 }
 
 std::string DataDir::SocketPath(absl::string_view server, uint32_t slot) const {

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <set>
 #include <string>
 
 #include "absl/status/statusor.h"
@@ -21,6 +22,8 @@ class DataDir {
   const std::string& path() const { return path_; }  // absolute
   std::string database() const { return path_ + "/center.db"; }
   std::string JournalDir(absl::string_view server, uint32_t slot) const;
+  // The slots of a server that have a folder for a journal.
+  std::set<uint32_t> JournalSlots(absl::string_view server) const;
   // Where a worker serves gRPC: run/<server>.<slot>.sock, or a shorter name with the same meaning
   // when that one would be too long for a socket's address.
   std::string SocketPath(absl::string_view server, uint32_t slot) const;

@@ -87,7 +87,8 @@ Fleet::Fleet(Dependencies dependencies, LaunchContext launch)
       launch_(std::move(launch)),
       supervisor_(*deps_.launcher, *deps_.clock, *this, SupervisorSettings()),
       requests_(*deps_.store, *deps_.clock),
-      deadlines_(deps_.arm_timer) {}
+      deadlines_(deps_.arm_timer),
+      archive_(ArchiveDependencies()) {}
 
 Fleet::~Fleet() = default;
 
@@ -269,6 +270,7 @@ supervision::ServerPlan Fleet::PlanOf(const Entry& entry) {
 absl::Status Fleet::Supervise(Entry& entry) {
   const std::string& name = entry.record.name;
   entry.seats.clear();
+  entry.journals = launch_.data_dir->JournalSlots(name);
   entry.detail.clear();
   entry.run = Run::kSupervised;
   AddEvent(v1::EVENT_TYPE_SERVER_STARTED, name,
@@ -328,6 +330,7 @@ void Fleet::BeginStop(Entry& entry, bool now) {
   // Producers are refused from now on, rather than left in the queue of a socket without readers.
   entry.listener.Reset();
   dirty_.insert(entry.record.name);
+  archive_.End(entry.record.name, 0, [] {});
   if (absl::Status status = supervisor_.Stop(entry.record.name, now); !status.ok()) {
     spdlog::error("server {}: stop: {}", entry.record.name, status);
     stopped_.insert(entry.record.name);

@@ -35,6 +35,7 @@
 #include "services/common/fd.h"
 #include "services/common/flight_recorder.h"
 #include "services/common/handover.h"
+#include "services/coordinator/api/archive_readers.h"
 #include "services/coordinator/api/call_deadlines.h"
 #include "services/coordinator/api/event_log.h"
 #include "services/coordinator/api/launch.h"
@@ -87,6 +88,8 @@ class Fleet final : public supervision::Observer {
     std::function<bool(const state::ProcessRecord&, absl::Duration grace,
                        std::function<void()> ended)>
         end_process;
+    // Whether a server has a worker that serves, whenever that changes. Empty: nobody asks.
+    std::function<void(const std::string& server, bool serving)> set_health = nullptr;
     // About a process that has just been found killed by SIGKILL. Empty: nobody can tell.
     std::function<supervision::OomVerdict()> judge_oom = nullptr;
     // Takes the stacks of a process; answers later, on the control thread. Empty: nobody can.
@@ -140,6 +143,8 @@ class Fleet final : public supervision::Observer {
   void OnLineClosed(const std::string& worker, const WorkerLine* line);
   // What a worker of an earlier coordinator has kept. `pid` is the process that brings it.
   absl::Status TakeHandover(Handover handover, int64_t pid);
+  // Somebody wants to read what slots of this server have journalled that were scaled away.
+  void OnArchiveWanted(const std::string& server);
   // A subscription of this server has moved: tells its workers what they must keep.
   void OnCommitted(const std::string& server);
 
@@ -185,6 +190,7 @@ class Fleet final : public supervision::Observer {
     v1::ServerSpec spec;  // as asked for: port may be 0
     Run run = Run::kStopped;
     std::string detail;
+    absl::optional<bool> healthy;  // as deps_.set_health was told last
     ScopedFd listener;
     ScopedFd scoreboard;
     std::map<uint32_t, Seat> seats;
@@ -193,6 +199,7 @@ class Fleet final : public supervision::Observer {
     SteadyTime held_until;                          // held: then it is tried at the latest
     std::string failure;                            // why it is BROKEN once it has stopped
     std::vector<supervision::AdoptedProcess> lost;  // died before us; said when it starts
+    std::set<uint32_t> journals;  // slots whose journals were there at the start
     std::vector<StartWaiter> start_waiters;
     std::vector<ScaleWaiter> scale_waiters;
     std::vector<std::function<void()>> stop_waiters;
@@ -242,12 +249,19 @@ class Fleet final : public supervision::Observer {
   void ScaleChecked(const v1::ScaleServerRequest& request, Answer<v1::ScaleServerResponse> answer);
   // Stores and does it; `done` when the new slots are ready and the old ones gone.
   void Scale(const std::string& name, uint32_t workers, bool now, Done done);
+  void ScaleNow(const std::string& name, uint32_t workers, bool now, const Done& done);
   void AnswerScaleWaiters(Entry& entry);
   void UpdateChecked(const v1::UpdateServerRequest& request,
                      Answer<v1::UpdateServerResponse> answer);
   absl::Status StoreUpdate(Entry& entry, const SpecUpdate& update);
   void CarryOut(const std::string& name, const SpecUpdate& update, bool roll,
                 Answer<uint32_t> answer);
+
+  // fleet_archive.cc: slots that were scaled away, and their journals.
+  ArchiveReaders::Dependencies ArchiveDependencies();
+  std::set<uint32_t> ArchivedSlots(const Entry& entry) const;
+  relay::WorkerEndpoint EndpointOf(const Entry& entry, uint32_t slot) const;
+  bool RegisterReader(const v1::Hello& hello);
 
   // fleet_reconcile.cc
   using Left = std::map<std::string, std::vector<supervision::AdoptedProcess>>;
@@ -272,6 +286,7 @@ class Fleet final : public supervision::Observer {
   void SettleServer(Entry& entry);
   void AnswerStartWaiters(Entry& entry);
   void Publish(const Entry& entry);
+  void TellHealth(Entry& entry);
 
   // fleet_view.cc
   v1::Server View(const Entry& entry) const;
@@ -290,6 +305,7 @@ class Fleet final : public supervision::Observer {
   supervision::Supervisor supervisor_;
   RequestLog requests_;
   CallDeadlines deadlines_;
+  ArchiveReaders archive_;
   std::map<std::string, Entry> servers_;
   std::set<std::string> dirty_;    // to be settled
   std::set<std::string> stopped_;  // their last worker has ended

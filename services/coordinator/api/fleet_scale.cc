@@ -56,26 +56,35 @@ void Fleet::ScaleChecked(const v1::ScaleServerRequest& request,
 void Fleet::Scale(const std::string& name, uint32_t workers, bool now, Done done) {
   WithListener(name, [=, this, done = std::move(done)](const absl::Status& bound) {
     if (!bound.ok()) return done(bound);
-    Entry& entry = servers_.at(name);
-    const uint32_t before = entry.spec.workers();
-    if (workers != before) {
-      v1::ServerSpec spec = entry.spec;
-      spec.set_workers(workers);
-      state::ServerRecord wanted = entry.record;
-      wanted.spec = spec.SerializeAsString();
-      if (absl::Status stored = deps_.store->PutServer(wanted); !stored.ok()) return done(stored);
-      entry.spec = std::move(spec);
-      entry.record = std::move(wanted);
-      AddEvent(v1::EVENT_TYPE_SERVER_SCALED, name,
-               absl::StrCat("from ", before, " to ", workers, " workers"));
-    }
-    if (absl::Status scaled = supervisor_.Scale(name, workers, now); !scaled.ok()) {
-      return done(scaled);
-    }
-    entry.scale_waiters.push_back({.first_new = std::min(before, workers), .done = done});
-    dirty_.insert(name);
-    ScheduleSettle();
+    // A journal has one process at a time: its reader goes before its worker comes.
+    const uint32_t first = servers_.at(name).spec.workers();
+    archive_.End(name, first, [=, this] { ScaleNow(name, workers, now, done); });
   });
+}
+
+void Fleet::ScaleNow(const std::string& name, uint32_t workers, bool now, const Done& done) {
+  Entry& entry = servers_.at(name);
+  if (entry.run != Run::kSupervised) {
+    return done(ServerBusy(absl::StatusCode::kAborted, name, "was stopped meanwhile"));
+  }
+  const uint32_t before = entry.spec.workers();
+  if (workers != before) {
+    v1::ServerSpec spec = entry.spec;
+    spec.set_workers(workers);
+    state::ServerRecord wanted = entry.record;
+    wanted.spec = spec.SerializeAsString();
+    if (absl::Status stored = deps_.store->PutServer(wanted); !stored.ok()) return done(stored);
+    entry.spec = std::move(spec);
+    entry.record = std::move(wanted);
+    AddEvent(v1::EVENT_TYPE_SERVER_SCALED, name,
+             absl::StrCat("from ", before, " to ", workers, " workers"));
+  }
+  if (absl::Status scaled = supervisor_.Scale(name, workers, now); !scaled.ok()) {
+    return done(scaled);
+  }
+  entry.scale_waiters.push_back({.first_new = std::min(before, workers), .done = done});
+  dirty_.insert(name);
+  ScheduleSettle();
 }
 
 void Fleet::AnswerScaleWaiters(Entry& entry) {

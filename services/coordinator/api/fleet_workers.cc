@@ -65,6 +65,10 @@ absl::Status Fleet::Register(const v1::Hello& hello, std::shared_ptr<WorkerLine>
     return rpc::WithReason(absl::FailedPreconditionError(why), "WORKER_UNKNOWN",
                            {{"worker", hello.worker()}});
   };
+  if (RegisterReader(hello)) {
+    line->SendWelcome("");
+    return absl::OkStatus();
+  }
   const absl::Status known = supervisor_.Register(hello.worker(), hello.pid(), hello.token());
   if (!known.ok()) return refuse(known.message());
   auto found = Find(hello.worker());
@@ -203,7 +207,7 @@ void Fleet::AddEvent(v1::EventType type, absl::string_view subject, absl::string
 
 SteadyTime Fleet::OnTimer() {
   const SteadyTime now = deps_.clock->Steady();
-  SteadyTime next = std::min(supervisor_.Tick(), deadlines_.Expire(now));
+  SteadyTime next = std::min({supervisor_.Tick(), deadlines_.Expire(now), archive_.Tick()});
   for (const auto& [name, entry] : servers_) {
     if (entry.held && entry.held_until <= now) {
       dirty_.insert(name);
@@ -237,7 +241,7 @@ void Fleet::Settle() {
   for (const std::string& name : std::exchange(dirty_, {})) {
     if (auto found = servers_.find(name); found != servers_.end()) SettleServer(found->second);
   }
-  if (shutdown_done_ == nullptr) return;
+  if (shutdown_done_ == nullptr || archive_.processes() > 0) return;
   const bool ended = std::none_of(servers_.begin(), servers_.end(), [](const auto& server) {
     return server.second.run == Run::kSupervised || server.second.run == Run::kStopping;
   });
@@ -249,8 +253,19 @@ void Fleet::SettleServer(Entry& entry) {
   // Nobody will accept any more: producers are refused rather than left waiting.
   if (entry.run == Run::kSupervised && NobodyLeft(entry)) entry.listener.Reset();
   Publish(entry);
+  TellHealth(entry);
   if (!entry.start_waiters.empty() && entry.run == Run::kSupervised) AnswerStartWaiters(entry);
   if (!entry.scale_waiters.empty()) AnswerScaleWaiters(entry);
+}
+
+void Fleet::TellHealth(Entry& entry) {
+  const auto slots = supervisor_.Slots(entry.record.name);
+  const bool serves = std::any_of(slots.begin(), slots.end(), [](const auto& slot) {
+    return slot.state == supervision::SlotState::kReady;
+  });
+  if (!deps_.set_health || entry.healthy == serves) return;
+  entry.healthy = serves;
+  deps_.set_health(entry.record.name, serves);
 }
 
 void Fleet::AnswerStartWaiters(Entry& entry) {
@@ -284,22 +299,12 @@ void Fleet::AnswerStartWaiters(Entry& entry) {
 void Fleet::Publish(const Entry& entry) {
   const std::string& name = entry.record.name;
   std::vector<relay::WorkerEndpoint> endpoints;
-  // A server that takes no connections has no payloads. Slots that are scaled away are read until
-  // their processes have ended.
-  const uint32_t stay = entry.spec.no_listen() ? 0 : entry.spec.workers();
-  for (uint32_t slot = 0; slot < stay; ++slot) {
-    relay::WorkerEndpoint endpoint{.worker = WorkerName(name, slot)};
-    if (auto seat = entry.seats.find(slot); seat != entry.seats.end()) {
-      endpoint.address = seat->second.address;
-      endpoint.generation = seat->second.generation;
+  // A server that takes no connections has no payloads.
+  if (!entry.spec.no_listen()) {
+    for (uint32_t slot = 0; slot < entry.spec.workers(); ++slot) {
+      endpoints.push_back(EndpointOf(entry, slot));
     }
-    endpoints.push_back(std::move(endpoint));
-  }
-  for (auto seat = entry.seats.lower_bound(stay); seat != entry.seats.end(); ++seat) {
-    if (entry.spec.no_listen() || seat->second.address.empty()) continue;
-    endpoints.push_back({.worker = WorkerName(name, seat->first),
-                         .address = seat->second.address,
-                         .generation = seat->second.generation});
+    for (const uint32_t slot : ArchivedSlots(entry)) endpoints.push_back(EndpointOf(entry, slot));
   }
   const bool running = entry.run == Run::kSupervised && !NobodyLeft(entry);
   deps_.directory->SetServer(name, std::move(endpoints), running);

@@ -21,6 +21,11 @@ absl::string_view FramingFlag(v1::Framing framing) {
   }
 }
 
+// How long a reader of a journal stays when nobody reads.
+constexpr absl::Duration kReaderIdle = absl::Seconds(30);
+constexpr int kHeartbeatsPerTimeout = 4;
+constexpr absl::Duration kHeartbeatIntervalDefault = absl::Seconds(1);  // of center-worker
+
 std::string DurationFlag(const google::protobuf::Duration& duration) {
   return absl::FormatDuration(ToDuration(duration));
 }
@@ -57,6 +62,11 @@ std::vector<std::string> WorkerArguments(const LaunchContext& context, const v1:
   add("segment-bytes", absl::StrCat(spec.segment_bytes()));
   add("sync-interval", DurationFlag(spec.sync_interval()));
   add("drain-timeout", DurationFlag(spec.drain_timeout()));
+  // Three heartbeats may be lost or late before a worker is taken for hung.
+  const absl::Duration heartbeat = ToDuration(spec.liveness_timeout()) / kHeartbeatsPerTimeout;
+  if (spec.has_liveness_timeout() && heartbeat < kHeartbeatIntervalDefault) {
+    add("heartbeat-interval", absl::FormatDuration(heartbeat));
+  }
   if (spec.no_listen()) arguments.emplace_back("--no-listen");
   if (spec.compute_threads() > 0) add("compute-threads", absl::StrCat(spec.compute_threads()));
   for (const std::string& path : spec.task_modules().paths()) add("task-module", path);
@@ -82,6 +92,23 @@ supervision::LaunchSpec WorkerLaunch(const LaunchContext& context, const v1::Ser
   }
   launch.keeps_output = true;
   launch.log_name = WorkerName(seat.server, seat.slot);
+  return launch;
+}
+
+supervision::LaunchSpec ReaderLaunch(const LaunchContext& context, const WorkerSeat& seat) {
+  const std::string name = WorkerName(seat.server, seat.slot);
+  supervision::LaunchSpec launch;
+  launch.program = context.worker_program;
+  launch.args = {
+      absl::StrCat("--name=", name),
+      absl::StrCat("--data-dir=", context.data_dir->JournalDir(seat.server, seat.slot)),
+      absl::StrCat("--listen=unix:", context.data_dir->SocketPath(seat.server, seat.slot)),
+      absl::StrCat("--coordinator=", context.coordinator_address),
+      absl::StrCat("--archive-idle=", absl::FormatDuration(kReaderIdle)),
+      absl::StrCat("--log-format=", context.log_format),
+      absl::StrCat("--log-level=", context.log_level)};
+  launch.env = {absl::StrCat("CENTER_WORKER_TOKEN=", seat.token)};
+  launch.log_name = absl::StrCat(name, " (reader)");
   return launch;
 }
 

@@ -39,4 +39,7 @@ std::vector<std::string> WorkerArguments(const LaunchContext& context, const v1:
 supervision::LaunchSpec WorkerLaunch(const LaunchContext& context, const v1::ServerSpec& spec,
                                      const WorkerSeat& seat);
 
+// A process that serves what a slot without a worker has journalled (see archive_readers.h).
+supervision::LaunchSpec ReaderLaunch(const LaunchContext& context, const WorkerSeat& seat);
+
 }  // namespace center::coordinator

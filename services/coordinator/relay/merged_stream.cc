@@ -76,12 +76,9 @@ MergedStream::~MergedStream() {
 
 void MergedStream::Start(StreamPlan plan) {
   plan_ = std::move(plan);
-  WorkerDirectory::Watch watch;
-  if (plan_.follow) {
-    watch = directory_.AddWatch(plan_.server, [weak = weak_from_this()] {
-      if (auto stream = weak.lock()) stream->OnDirectoryChanged();
-    });
-  }
+  WorkerDirectory::Watch watch = directory_.AddWatch(plan_.server, [weak = weak_from_this()] {
+    if (auto stream = weak.lock()) stream->OnDirectoryChanged();
+  });
   Actions actions;
   {
     absl::MutexLock lock(&mutex_);
@@ -89,7 +86,11 @@ void MergedStream::Start(StreamPlan plan) {
     watch_ = std::move(watch);
     const absl::Status status = Open(&actions);
     opened_ = true;
-    if (!status.ok()) EndWith(status, &actions);
+    if (status.ok()) {
+      EndIfOver(&actions);
+    } else {
+      EndWith(status, &actions);
+    }
   }
   Perform(actions);
 }
@@ -97,12 +98,15 @@ void MergedStream::Start(StreamPlan plan) {
 absl::Status MergedStream::Open(Actions* actions) {
   ASSIGN_OR_RETURN(const WorkerDirectory::Snapshot snapshot, directory_.Get(plan_.server));
   size_t up = 0;
+  size_t archived = 0;
   std::string down;
   bool named = plan_.worker.empty();
   for (const WorkerEndpoint& endpoint : snapshot.workers) {
     if (!plan_.worker.empty() && endpoint.worker != plan_.worker) continue;
     named = true;
-    if (endpoint.address.empty()) {
+    if (endpoint.archived) {
+      ++archived;
+    } else if (endpoint.address.empty()) {
       down = endpoint.worker;
     } else {
       ++up;
@@ -111,7 +115,10 @@ absl::Status MergedStream::Open(Actions* actions) {
   if (!named) return WorkerNotFound(plan_.server, plan_.worker);
   if (up == 0 && !snapshot.running) return ServerStopped(plan_.server);
   if (!plan_.follow) {
-    if (up == 0 && down.empty()) return ServerStopped(plan_.server);
+    if (up + archived == 0 && down.empty()) return ServerStopped(plan_.server);
+    if (archived > 0 && !snapshot.running && WantsThePast(plan_)) {
+      return ServerStopped(plan_.server);
+    }
     if (!down.empty()) {
       return snapshot.running ? WorkerUnavailable(down, "it is not running at the moment")
                               : ServerStopped(plan_.server);
@@ -203,7 +210,8 @@ void MergedStream::OnUpstreamDone(const Upstream* from, size_t lane_index,
     if (lane.upstream.get() != from) return;
     lane.upstream.reset();
     lane.ended = status.ok();
-    if (!status.ok() || plan_.follow) AfterFailure(lane_index, status, &actions);
+    const bool complete = status.ok() && (!plan_.follow || lane.called.archived);
+    if (!complete) AfterFailure(lane_index, status, &actions);
     EndIfOver(&actions);
   }
   Perform(actions);
@@ -235,7 +243,11 @@ void MergedStream::OnPauseOver(size_t index, const grpc::Alarm* pause) {
     if (lane.pause.get() != pause) return;
     lane.pause.reset();
     lane.wanted = true;
-    CallIfDue(index, &actions);
+    if (lane.endpoint.archived) {
+      AwaitArchived(index, &actions);
+    } else {
+      CallIfDue(index, &actions);
+    }
     EndIfOver(&actions);
   }
   Perform(actions);
@@ -265,10 +277,14 @@ void MergedStream::Refresh(const WorkerDirectory::Snapshot& snapshot, Actions* a
 void MergedStream::RefreshLane(const WorkerEndpoint& endpoint, Actions* actions) {
   size_t index = 0;
   while (index < lanes_.size() && lanes_[index].endpoint.worker != endpoint.worker) ++index;
+  // Without follow, those count that were there at the beginning, and each is called once.
+  if (opened_ && !plan_.follow && (index == lanes_.size() || !lanes_[index].awaited)) return;
   if (index == lanes_.size()) lanes_.emplace_back();
   Lane& lane = lanes_[index];
   lane.listed = true;
   lane.endpoint = endpoint;
+  if (endpoint.archived && (lane.ended || lane.upstream != nullptr)) return;
+  if (endpoint.archived) return AwaitArchived(index, actions);
   if (!endpoint.address.empty() && endpoint != lane.called) {
     // Another process. What the old one's call has not delivered yet, the new one sends again.
     if (lane.upstream != nullptr) actions->close.push_back(std::move(lane.upstream));
@@ -276,8 +292,30 @@ void MergedStream::RefreshLane(const WorkerEndpoint& endpoint, Actions* actions)
     lane.pause.reset();
     lane.failures = 0;
     lane.ended = false;
+    lane.awaited = false;
   }
   if (lane.upstream == nullptr && lane.pause == nullptr) lane.wanted = true;
+  CallIfDue(index, actions);
+}
+
+// Nothing new comes from an archived worker: it is read once, to its end.
+void MergedStream::AwaitArchived(size_t index, Actions* actions) {
+  Lane& lane = lanes_[index];
+  if (!WantsThePast(plan_) && lane.called.address.empty()) {
+    lane.ended = true;
+    return;
+  }
+  if (!running_) return;
+  if (!lane.awaited) {
+    lane.awaited = true;
+    actions->want_archived = true;
+  } else if (!lane.endpoint.error.empty()) {
+    return EndWith(WorkerUnavailable(lane.endpoint.worker, lane.endpoint.error), actions);
+  }
+  if (lane.endpoint.address.empty()) return;
+  lane.awaited = false;
+  lane.wanted = true;
+  lane.pause.reset();
   CallIfDue(index, actions);
 }
 
@@ -293,7 +331,8 @@ void MergedStream::CallIfDue(size_t index, Actions* actions) {
   lane.called = lane.endpoint;
   lane.upstream = std::make_shared<Upstream>(
       weak_from_this(), index, lane.endpoint,
-      RequestFor(plan_, lane.endpoint.worker, lane.next_offset, /*joins_late=*/opened_));
+      RequestFor(plan_, lane.endpoint.worker, lane.next_offset, /*joins_late=*/opened_,
+                 /*follow=*/plan_.follow && !lane.endpoint.archived));
   actions->start.push_back(lane.upstream);
 }
 
@@ -302,7 +341,12 @@ void MergedStream::EndIfOver(Actions* actions) {
   const auto has_ended = [](const Lane& lane) { return lane.ended; };
   const bool all_ended = !lanes_.empty() && std::all_of(lanes_.begin(), lanes_.end(), has_ended);
   if (!plan_.follow) {
-    if (all_ended) EndWith(absl::OkStatus(), actions);
+    const auto is_awaited = [](const Lane& lane) { return lane.awaited; };
+    if (all_ended) {
+      EndWith(absl::OkStatus(), actions);
+    } else if (!running_ && std::any_of(lanes_.begin(), lanes_.end(), is_awaited)) {
+      EndWith(ServerStopped(plan_.server), actions);
+    }
     return;
   }
   const auto has_call = [](const Lane& lane) { return lane.upstream != nullptr; };
@@ -331,6 +375,7 @@ void MergedStream::Wake(Actions* actions) {
 }
 
 void MergedStream::Perform(const Actions& actions) {
+  if (actions.want_archived) directory_.Want(plan_.server);
   for (const auto& upstream : actions.close) upstream->Close();
   for (const auto& upstream : actions.start) upstream->Start(channels_);
   if (actions.read != nullptr) actions.read->Read();

@@ -27,7 +27,8 @@ namespace center::relay {
 //
 // A stream that follows outlives its workers: each lane knows the offset after the last message it
 // received, and calls again from there when the worker is back, or after a pause when only the call
-// broke. Workers that are added to the server join.
+// broke. Workers that are added to the server join. Archived workers (see worker_directory.h) are
+// read to their end, and followed when they are back.
 //
 // Thread-safe, except that one thread at a time is the subscriber. Poll's kWait hands the turn to
 // this object, which gives it back by one call of `wake`, on any thread, with no lock held; so
@@ -71,6 +72,7 @@ class MergedStream final : public Upstream::Listener,
     absl::optional<uint64_t> next_offset;  // after the last received message
     uint32_t failures = 0;                 // since the last message
     std::shared_ptr<grpc::Alarm> pause;    // until the next call may be made
+    bool awaited = false;                  // archived, and its address is still to come
   };
 
   struct PauseAction {
@@ -86,6 +88,7 @@ class MergedStream final : public Upstream::Listener,
     std::vector<PauseAction> pause;
     std::shared_ptr<Upstream> read;
     bool wake = false;
+    bool want_archived = false;
   };
 
   void OnUpstreamMessage(const Upstream* from, size_t lane, grpc::ByteBuffer* message) override;
@@ -98,6 +101,7 @@ class MergedStream final : public Upstream::Listener,
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void RefreshLane(const WorkerEndpoint& endpoint, Actions* actions)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void AwaitArchived(size_t index, Actions* actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void CallIfDue(size_t index, Actions* actions) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void AfterFailure(size_t index, const absl::Status& status, Actions* actions)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

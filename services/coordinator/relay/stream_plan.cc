@@ -101,9 +101,16 @@ void UseCursor(const std::map<std::string, uint64_t>& next_offsets, StreamPlan* 
   cursor->mutable_next_offsets()->insert(next_offsets.begin(), next_offsets.end());
 }
 
+bool WantsThePast(const StreamPlan& plan) {
+  const v1::StartPosition& start = plan.request.start();
+  return start.has_cursor() || start.has_time() ||
+         start.place() == v1::StartPosition::PLACE_EARLIEST;
+}
+
 std::string RequestFor(const StreamPlan& plan, absl::string_view worker,
-                       absl::optional<uint64_t> next_offset, bool joins_late) {
+                       absl::optional<uint64_t> next_offset, bool joins_late, bool follow) {
   v1::StreamPayloadsRequest request = plan.request;
+  request.set_follow(follow);
   request.set_worker(std::string(worker));
   v1::StartPosition start;
   const v1::StartPosition& asked = plan.request.start();

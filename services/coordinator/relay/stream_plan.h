@@ -35,13 +35,17 @@ struct StreamPlan {
 absl::StatusOr<StreamPlan> MakePlan(v1::StreamPayloadsRequest request, absl::Time now);
 absl::StatusOr<StreamPlan> MakePlan(const v1::TailPayloadsRequest& request, absl::Time now);
 
+// False for a stream of new payloads only: what was journalled before it began is not asked for.
+bool WantsThePast(const StreamPlan& plan);
+
 // Puts a subscription's committed offsets into the plan.
 void UseCursor(const std::map<std::string, uint64_t>& next_offsets, StreamPlan* plan);
 
-// What to ask one worker, serialised. `next_offset`: where the stream is with it; nullopt when it
-// has not said yet. `joins_late`: not called when the stream began.
+// What to ask one worker, serialised. `follow`: as the plan says, or false. `next_offset`: where
+// the stream is with it; nullopt when it has not said yet. `joins_late`: not called when the stream
+// began.
 std::string RequestFor(const StreamPlan& plan, absl::string_view worker,
-                       absl::optional<uint64_t> next_offset, bool joins_late);
+                       absl::optional<uint64_t> next_offset, bool joins_late, bool follow);
 
 // "" -> "default".
 std::string ServerName(absl::string_view name);

@@ -37,6 +37,14 @@ void WorkerDirectory::SetServer(absl::string_view server, std::vector<WorkerEndp
   for (const Callback& watcher : watchers) (*watcher)();
 }
 
+void WorkerDirectory::SetOnWanted(std::function<void(const std::string& server)> on_wanted) {
+  on_wanted_ = std::move(on_wanted);
+}
+
+void WorkerDirectory::Want(const std::string& server) const {
+  if (on_wanted_) on_wanted_(server);
+}
+
 void WorkerDirectory::RemoveServer(absl::string_view server) {
   std::vector<Callback> watchers;
   {

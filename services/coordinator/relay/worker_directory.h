@@ -24,6 +24,10 @@ struct WorkerEndpoint {
   std::string worker;       // "<server>/<slot>"
   std::string address;      // "unix:/…" or "host:port"; "" while the worker is not up
   uint64_t generation = 0;  // differs for every process of the slot, and grows
+  // The slot was scaled away: nothing new comes there. Somebody who wants to read what it has
+  // journalled says so (Want) and waits for an address, or for why there will be none.
+  bool archived = false;
+  std::string error = {};  // of an archived one
 
   bool operator==(const WorkerEndpoint& other) const = default;
 };
@@ -56,6 +60,11 @@ class WorkerDirectory {
   // their subscriptions found. Does nothing when nothing changed; otherwise calls the watchers, on
   // this thread, with no lock held.
   void SetServer(absl::string_view server, std::vector<WorkerEndpoint> workers, bool running);
+  // Who is told by Want; before the first stream.
+  void SetOnWanted(std::function<void(const std::string& server)> on_wanted);
+  // The archived workers of `server` are to be made readable. Any thread.
+  void Want(const std::string& server) const;
+
   // Forgets `server`, and calls the watchers.
   void RemoveServer(absl::string_view server);
 
@@ -76,6 +85,8 @@ class WorkerDirectory {
   void RemoveWatch(uint64_t id);
   std::vector<Callback> WatchersOf(absl::string_view server) const
       ABSL_SHARED_LOCKS_REQUIRED(mutex_);
+
+  std::function<void(const std::string&)> on_wanted_;  // constant once streams exist
 
   mutable absl::Mutex mutex_;
   absl::flat_hash_map<std::string, Snapshot> servers_ ABSL_GUARDED_BY(mutex_);

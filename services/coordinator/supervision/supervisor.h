@@ -47,6 +47,9 @@ inline constexpr absl::Duration kDrainTimeoutMax = absl::Hours(24);
 inline constexpr size_t kExitStderrBytesMax = 8192;
 inline constexpr size_t kEventStderrBytesMax = 2048;
 
+// A secret that a process shows to prove who it is: 128 random bits as hex digits.
+absl::StatusOr<std::string> NewToken();
+
 struct ServerPlan {
   std::string name;
   uint32_t slots = 1;

@@ -21,6 +21,8 @@ namespace {
 
 constexpr size_t kTokenBytes = 16;
 
+}  // namespace
+
 absl::StatusOr<std::string> NewToken() {
   std::string bytes(kTokenBytes, '\0');
   if (getrandom(bytes.data(), bytes.size(), 0) != static_cast<ssize_t>(bytes.size())) {
@@ -28,8 +30,6 @@ absl::StatusOr<std::string> NewToken() {
   }
   return absl::BytesToHexString(bytes);
 }
-
-}  // namespace
 
 absl::Status Supervisor::Launch(Process& process) {
   ASSIGN_OR_RETURN(std::string token, NewToken());

@@ -135,6 +135,8 @@ void AddProcessFlags(CLI::App& app, Flags* flags) {
               "How long open connections may go on when the worker is asked to end");
   AddDuration(app, "--orphan-timeout", &flags->orphan_timeout,
               "Without a coordinator for this long the worker drains and ends; 0s: never");
+  AddDuration(app, "--heartbeat-interval", &flags->heartbeat_interval,
+              "How often the coordinator is told at least that this worker lives");
   app.add_option("--log-format", flags->log.format, "text or json")->capture_default_str();
   app.add_option("--log-level", flags->log.level, "trace, debug, info, warning, error or off")
       ->capture_default_str();
@@ -154,6 +156,9 @@ void AddComputeFlags(CLI::App& app, Flags* flags) {
       ->allow_extra_args(false);
   AddDuration(app, "--cancel-grace", &flags->cancel_grace,
               "How long a task may go on after it was told to stop, when the worker ends");
+  AddDuration(app, "--archive-idle", &flags->archive_idle,
+              "Takes no producers, deletes nothing, serves what the journal holds, and ends when "
+              "nobody has read for so long; 0s: an ordinary worker");
   app.add_flag("--no-listen", flags->no_listen,
                "Takes no producers and keeps no journal: only runs tasks");
 }
@@ -184,6 +189,9 @@ absl::Status Complete(Flags* flags) {
   }
   if (!flags->no_listen && flags->journal.dir.empty()) {
     return absl::InvalidArgumentError("--data-dir is required (or --no-listen)");
+  }
+  if (flags->no_listen && flags->archive_idle > absl::ZeroDuration()) {
+    return absl::InvalidArgumentError("--archive-idle and --no-listen exclude each other");
   }
   if (flags->compute.modules.size() > compute::kModulesMax) {
     return absl::InvalidArgumentError(

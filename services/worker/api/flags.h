@@ -21,8 +21,11 @@ struct Flags {
   uint32_t max_subscribers = 1000;
   absl::Duration drain_timeout = absl::Seconds(10);
   absl::Duration orphan_timeout = absl::ZeroDuration();  // 0: never
+  absl::Duration heartbeat_interval = absl::Seconds(1);
   // No ingest and no journal: only tasks.
   bool no_listen = false;
+  // Not zero: only serves what the journal holds, and ends when nobody has read for so long.
+  absl::Duration archive_idle;
   // How long a task may go on after it was told to stop, when the worker ends.
   absl::Duration cancel_grace = absl::Seconds(1);
   ComputeHost::Options compute;

@@ -33,7 +33,11 @@ absl::Status CheckUnixPath(const NetAddress& address) {
 }  // namespace
 
 Worker::Worker(Flags flags, std::string token, Loop loop, Clock& clock)
-    : flags_(std::move(flags)), token_(std::move(token)), loop_(std::move(loop)), clock_(clock) {}
+    : flags_(std::move(flags)),
+      heartbeat_interval_(absl::ToChronoNanoseconds(flags_.heartbeat_interval)),
+      token_(std::move(token)),
+      loop_(std::move(loop)),
+      clock_(clock) {}
 
 absl::StatusOr<std::unique_ptr<Worker>> Worker::Create(Flags flags, InheritedFds fds,
                                                        std::string token, Loop loop, Clock& clock) {
@@ -83,7 +87,7 @@ absl::Status Worker::OpenJournal() {
   dependencies.on_event = [this](const journal::JournalEvent& event) { OnJournalEvent(event); };
   journal::Options options = flags_.journal;
   // Until the coordinator has told what subscriptions need, nothing may be deleted under them.
-  if (flags_.coordinator.has_value()) options.committed_offset = 0;
+  if (flags_.coordinator.has_value() || IsArchive()) options.committed_offset = 0;
   ASSIGN_OR_RETURN(journal_, journal::Journal::Open(std::move(options), std::move(dependencies)));
   return absl::OkStatus();
 }
@@ -102,8 +106,9 @@ absl::Status Worker::StartService() {
 }
 
 absl::Status Worker::StartIngest(InheritedFds fds) {
-  if (flags_.no_listen) {
+  if (flags_.no_listen || IsArchive()) {
     state_ = State::kReady;
+    last_read_ = clock_.Steady();
     spdlog::info("ready: no producers, gRPC on {}", server_.addresses.front().ToString());
     return absl::OkStatus();
   }
@@ -153,7 +158,7 @@ void Worker::MakeRegistry() {
     loop_.post([this, now] { Drain(now, "the coordinator asks for it"); });
   };
   handlers.on_committed = [this](absl::optional<uint64_t> offset) {
-    if (journal_ != nullptr) journal_->SetCommittedOffset(offset);
+    if (journal_ != nullptr && !IsArchive()) journal_->SetCommittedOffset(offset);
   };
   handlers.on_unknown = [this](const absl::Status& status) {
     loop_.post([this, status] { OnUnknown(status); });
@@ -199,12 +204,20 @@ void Worker::Drain(bool now, absl::string_view why) {
   if (state_ == State::kFinishing) return;
   if (now) compute_deadline_ = clock_.Steady();
   if (state_ == State::kDraining) {
-    if (now && ingest_ != nullptr) ingest_->StopNow();
+    if (now && ingest_ != nullptr) {
+      // Asked a third time, it does not even wait for what producers have on their way.
+      if (std::exchange(hurries_, true)) {
+        ingest_->StopNow();
+      } else {
+        ingest_->Drain(absl::ZeroDuration(), nullptr);
+      }
+    }
     return ContinueDrain();
   }
   spdlog::info("draining{}: {}", now ? " at once" : "", why);
   state_ = State::kDraining;
   handover_->DropListener();
+  hurries_ = now;
   rpc::SetServing(*server_.server, false);
   SendHeartbeat();
   if (!now) compute_deadline_ = clock_.Steady() + absl::ToChronoNanoseconds(flags_.drain_timeout);

@@ -62,8 +62,8 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  // Call every kTickInterval. Sends a heartbeat when a second is over, or the counters have
-  // changed.
+  // Call every kTickInterval. Sends a heartbeat when the heartbeat interval is over, or the
+  // counters have changed.
   void Tick();
   // Finishes, then stops the loop; `now`: without waiting for open connections. Again with `now`:
   // the same at once.
@@ -93,6 +93,9 @@ class Worker {
   void OnUnknown(const absl::Status& status);
   void OnWelcome(const v1::Welcome& welcome);
   void EndWhenOrphaned();
+  bool IsArchive() const { return flags_.archive_idle > absl::ZeroDuration(); }
+  // Of an archive: ends it when nobody has read for long enough.
+  void EndWhenIdle();
   // Goes on with draining when ingest and compute have nothing left to do, or no time.
   void ContinueDrain();
   void FinishDrain();
@@ -101,11 +104,13 @@ class Worker {
   void SendEvent(v1::Event event);
 
   const Flags flags_;
+  const SteadyDuration heartbeat_interval_;
   const std::string token_;
   const Loop loop_;
   Clock& clock_;
   State state_ = State::kStarting;
   int exit_code_ = kExitOk;
+  bool hurries_ = false;  // drains without waiting for open connections
   bool journal_failed_ = false;
   bool task_stuck_ = false;
   // While draining.
@@ -114,6 +119,7 @@ class Worker {
   SteadyTime compute_deadline_;
   uint16_t port_ = 0;
   SteadyTime last_heartbeat_{};
+  SteadyTime last_read_{};  // of an archive: when it had a stream last
   SteadyTime last_reject_tick_{};
   // Of the last heartbeat: what people look for right after they have sent something.
   uint64_t told_end_offset_ = 0;

@@ -9,7 +9,7 @@
 namespace center::worker {
 namespace {
 
-constexpr std::chrono::seconds kHeartbeatInterval{1};
+constexpr std::chrono::seconds kRejectTickInterval{1};
 
 }  // namespace
 
@@ -17,17 +17,26 @@ void Worker::Tick() {
   handover_->Tick();
   EndWhenOrphaned();
   if (state_ == State::kDraining) ContinueDrain();
+  if (IsArchive()) EndWhenIdle();
   const bool ingest_changed =
       ingest_ != nullptr && (journal_->next_offset() != told_end_offset_ ||
                              ingest_->counters().connections != told_connections_);
   const bool changed = ingest_changed || compute_->stats().inputs_done != told_inputs_done_;
-  if (!changed && clock_.Steady() - last_heartbeat_ < kHeartbeatInterval) return;
+  if (!changed && clock_.Steady() - last_heartbeat_ < heartbeat_interval_) return;
   SendHeartbeat();
+}
+
+void Worker::EndWhenIdle() {
+  const SteadyTime now = clock_.Steady();
+  if (service_->streams() > 0) last_read_ = now;
+  if (state_ != State::kReady) return;
+  if (now - last_read_ < absl::ToChronoNanoseconds(flags_.archive_idle)) return;
+  Drain(/*now=*/false, "nobody reads its journal any more");
 }
 
 void Worker::SendHeartbeat() {
   const SteadyTime now = clock_.Steady();
-  if (now - last_reject_tick_ >= kHeartbeatInterval) {
+  if (now - last_reject_tick_ >= kRejectTickInterval) {
     if (rejects_ != nullptr) rejects_->Tick();
     last_reject_tick_ = now;
   }

@@ -17,6 +17,7 @@
 // which any thread may call. Destroying the server (on that thread) is StopNow().
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -54,6 +55,8 @@ struct IngestOptions {
   uint32_t slot = 0;
 };
 
+// At the end of a drain: how long producers have to end their connections after they were told.
+inline constexpr std::chrono::milliseconds kDrainLinger{500};
 inline constexpr uint64_t kPayloadBytesLimit = 1ULL << 30;
 inline constexpr size_t kBannerBytesMax = 4096;
 
@@ -103,8 +106,10 @@ class IngestServer {
 
   // Begins to accept. Once.
   void Start();
-  // Accepts no more, lets open connections end until `timeout`, then reads what they have sent,
-  // closes them, appends everything and calls `done` (never from within this call).
+  // Accepts no more, lets open connections end until `timeout`; then ends its side of those that
+  // are left, reads what they still send for kDrainLinger, closes them, appends everything and
+  // calls `done` (never from within this call). May be repeated with another timeout; an empty
+  // `done` leaves the one that was given.
   void Drain(absl::Duration timeout, std::function<void()> done);
   // Closes everything now; what has been received is appended. A pending Drain's `done` is called.
   void StopNow();

@@ -67,6 +67,8 @@ class IngestServer::Impl : public std::enable_shared_from_this<IngestServer::Imp
   void Unblock();
   void Fail(const absl::Status& status);
   void FinishDrainIfDone();
+  void Linger(SteadyTime deadline);
+  void ReadWhatIsThere();
   void CloseAll();
   void NotifyDrained();
 
@@ -127,6 +129,7 @@ class IngestServer::Impl : public std::enable_shared_from_this<IngestServer::Imp
   LimitNotice connection_limit_notice_;
   LimitNotice peer_limit_notice_;
   absl::optional<SteadyTime> drain_deadline_;
+  absl::optional<SteadyTime> linger_deadline_;
   std::function<void()> on_drained_;
 };
 

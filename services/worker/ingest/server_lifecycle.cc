@@ -1,3 +1,5 @@
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <chrono>
 #include <utility>
@@ -37,7 +39,7 @@ void IngestServer::Impl::Start() {
 }
 
 void IngestServer::Impl::Drain(absl::Duration timeout, std::function<void()> done) {
-  on_drained_ = std::move(done);
+  if (done) on_drained_ = std::move(done);
   if (state_ == State::kStopped) return NotifyDrained();
   if (state_ == State::kCreated) {
     last_tick_ms_ = SteadyMs();
@@ -83,23 +85,42 @@ void IngestServer::Impl::CloseAll() {
   }
 }
 
-// Ends a drain when nobody is left or the time is over.
+// Ends a drain when nobody is left, or the time is over and the producers have been told.
 void IngestServer::Impl::FinishDrainIfDone() {
   if (state_ != State::kDraining) return;
-  const bool late = clock_.Steady() >= *drain_deadline_;
-  if (!late && (table_.size() > 0 || !Flush())) return;
-  if (late && table_.size() > 0) {
-    spdlog::warn("drain timeout: closing {} connections", table_.size());
-    // What the kernel has accepted for us is stored, not thrown away with the socket.
-    const std::vector<std::shared_ptr<Connection>> open = table_.all();
-    for (const auto& connection : open) {
-      int reads = 0;
-      while (!connection->closed && reads++ < kFinalReadsMax &&
-             ReadOnce(*connection) == ReadOutcome::kMore) {
-      }
-    }
+  const SteadyTime now = clock_.Steady();
+  if (now < *drain_deadline_ && (table_.size() > 0 || !Flush())) return;
+  if (table_.size() > 0) {
+    if (!linger_deadline_.has_value()) return Linger(now + kDrainLinger);
+    if (now < *linger_deadline_) return;
+    spdlog::warn("drain timeout: closing {} connections that their producers have not ended",
+                 table_.size());
+    ReadWhatIsThere();
   }
   Stop();
+}
+
+// To close a socket with bytes that were not read, or that are still on their way, resets the
+// connection: the producer would lose its end of the stream, and an error would be all that it
+// sees. So it is told by an end of our stream, and what it has sent until it has read that is
+// stored.
+void IngestServer::Impl::Linger(SteadyTime deadline) {
+  linger_deadline_ = deadline;
+  spdlog::info("drain timeout: asking the producers of {} connections to end", table_.size());
+  for (const auto& connection : table_.all()) {
+    // Fails only for a connection that its producer has just reset; reading tells.
+    ::shutdown(connection->socket.native_handle(), SHUT_WR);
+  }
+}
+
+void IngestServer::Impl::ReadWhatIsThere() {
+  const std::vector<std::shared_ptr<Connection>> open = table_.all();
+  for (const auto& connection : open) {
+    int reads = 0;
+    while (!connection->closed && reads++ < kFinalReadsMax &&
+           ReadOnce(*connection) == ReadOutcome::kMore) {
+    }
+  }
 }
 
 void IngestServer::Impl::PublishState() {

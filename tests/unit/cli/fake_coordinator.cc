@@ -227,6 +227,46 @@ grpc::Status FakeServers::StopServer(grpc::ServerContext* context,
   return Answer(context);
 }
 
+grpc::Status FakeServers::RestartServer(grpc::ServerContext* context,
+                                        const v1::RestartServerRequest* request,
+                                        v1::RestartServerResponse* response) {
+  restarted = *request;
+  response->mutable_server()->set_name(request->name());
+  response->set_restarted(2);
+  return change_failure.ok() ? Answer(context) : rpc::ToGrpc(change_failure);
+}
+
+grpc::Status FakeServers::ScaleServer(grpc::ServerContext* context,
+                                      const v1::ScaleServerRequest* request,
+                                      v1::ScaleServerResponse* response) {
+  scaled = *request;
+  response->mutable_server()->set_name(request->name());
+  response->set_workers_before(2);
+  return change_failure.ok() ? Answer(context) : rpc::ToGrpc(change_failure);
+}
+
+grpc::Status FakeServers::UpdateServer(grpc::ServerContext* context,
+                                       const v1::UpdateServerRequest* request,
+                                       v1::UpdateServerResponse* response) {
+  updates.push_back(*request);
+  response->mutable_server()->set_name(request->name());
+  response->mutable_changes()->Assign(changes.begin(), changes.end());
+  if (!request->dry_run() && request->roll() != v1::UpdateServerRequest::ROLL_LATER) {
+    response->set_restarted(2);
+  }
+  if (request->dry_run() || change_failure.ok()) return Answer(context);
+  return rpc::ToGrpc(change_failure);
+}
+
+grpc::Status FakeServers::RestartWorker(grpc::ServerContext* context,
+                                        const v1::RestartWorkerRequest* request,
+                                        v1::RestartWorkerResponse* response) {
+  worker_restarted = *request;
+  response->mutable_worker()->set_name(request->name());
+  response->mutable_worker()->set_pid(4711);
+  return change_failure.ok() ? Answer(context) : rpc::ToGrpc(change_failure);
+}
+
 grpc::Status FakeServers::GetCoordinator(grpc::ServerContext* context,
                                          const v1::GetCoordinatorRequest*,
                                          v1::GetCoordinatorResponse* response) {

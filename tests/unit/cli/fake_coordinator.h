@@ -80,6 +80,12 @@ class FakeServers final : public v1::ServerService::Service {
   bool hangs = false;               // until the caller gives up
   v1::StartServerRequest started;   // the last one
   v1::StopServerRequest stopped;    // the last one
+  v1::RestartServerRequest restarted;
+  v1::ScaleServerRequest scaled;
+  v1::RestartWorkerRequest worker_restarted;
+  std::vector<v1::UpdateServerRequest> updates;  // all
+  std::vector<v1::SettingChange> changes;        // what UpdateServer answers
+  absl::Status change_failure;                   // of the calls that change, but for dry runs
 
  private:
   grpc::Status Answer(grpc::ServerContext* context) const;
@@ -93,6 +99,14 @@ class FakeServers final : public v1::ServerService::Service {
                            v1::StartServerResponse* response) override;
   grpc::Status StopServer(grpc::ServerContext* context, const v1::StopServerRequest* request,
                           v1::StopServerResponse* response) override;
+  grpc::Status RestartServer(grpc::ServerContext* context, const v1::RestartServerRequest* request,
+                             v1::RestartServerResponse* response) override;
+  grpc::Status ScaleServer(grpc::ServerContext* context, const v1::ScaleServerRequest* request,
+                           v1::ScaleServerResponse* response) override;
+  grpc::Status UpdateServer(grpc::ServerContext* context, const v1::UpdateServerRequest* request,
+                            v1::UpdateServerResponse* response) override;
+  grpc::Status RestartWorker(grpc::ServerContext* context, const v1::RestartWorkerRequest* request,
+                             v1::RestartWorkerResponse* response) override;
   grpc::Status GetCoordinator(grpc::ServerContext* context,
                               const v1::GetCoordinatorRequest* request,
                               v1::GetCoordinatorResponse* response) override;

@@ -24,8 +24,8 @@ using ::testing::StartsWith;
 const std::map<std::string, std::vector<std::string>>& Table() {
   static const auto& table = *new std::map<std::string, std::vector<std::string>>{
       {"coordinator", {"start", "stop", "status"}},
-      {"server", {"start", "stop", "params", "status", "list"}},
-      {"worker", {"list"}},
+      {"server", {"start", "stop", "restart", "scale", "params", "status", "list"}},
+      {"worker", {"list", "restart", "stacks"}},
       {"tail", {}},
       {"send", {}},
       {"events", {}},

@@ -1,6 +1,7 @@
 // How servers and workers look in tables.
 #include "cli/views.h"
 
+#include "cli/server_flags.h"
 #include "tests/unit/cli/testing.h"
 
 namespace center::cli {
@@ -120,8 +121,7 @@ TEST(SpecTableTest, EveryFieldOfTheSpecHasALineNamedAsItsFlag) {
   const auto lines = SplitLines(SpecTable(spec).Render(Style(false), /*header=*/false));
   ASSERT_THAT(lines, SizeIs(static_cast<size_t>(v1::ServerSpec::descriptor()->field_count())));
   for (int i = 0; i < v1::ServerSpec::descriptor()->field_count(); ++i) {
-    std::string flag = v1::ServerSpec::descriptor()->field(i)->name();
-    std::replace(flag.begin(), flag.end(), '_', '-');
+    const std::string flag = FlagOfField(v1::ServerSpec::descriptor()->field(i)->name());
     EXPECT_TRUE(std::any_of(lines.begin(), lines.end(), [&](const std::string& line) {
       return line.rfind(flag + " ", 0) == 0;
     })) << flag;

@@ -84,6 +84,8 @@ class FleetTest : public testing::Test {
                   grace_[process.worker] = grace;
                   return true;
                 },
+            .set_health = [this](const std::string& server,
+                                 bool serving) { health_[server] = serving; },
             .judge_oom = [this] { return oom_; },
             .take_stacks =
                 [this](int64_t pid,
@@ -235,6 +237,7 @@ class FleetTest : public testing::Test {
   supervision::OomVerdict oom_;
   std::vector<int64_t> stacks_of_;  // processes whose stacks are wanted
   std::function<void(absl::StatusOr<supervision::ProcessStacks>)> stacks_done_;
+  std::map<std::string, bool> health_;  // by server
   std::unique_ptr<Fleet> fleet_;
 };
 

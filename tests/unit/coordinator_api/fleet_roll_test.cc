@@ -157,6 +157,22 @@ TEST_F(FleetRollTest, AFailedWorkerIsTriedAgain) {
   EXPECT_TRUE((*answer)->ok()) << (*answer)->status();
 }
 
+TEST_F(FleetRollTest, AServerIsHealthyWhileAWorkerServes) {
+  ASSERT_TRUE(Start(StartRequest(2)).ok());
+  EXPECT_FALSE(health_.at("default"));
+  MakeReady(0);
+  EXPECT_TRUE(health_.at("default"));
+  MakeReady(1);
+  Fail(0);
+  EXPECT_TRUE(health_.at("default"));
+  Exit(Pid(1), 1);  // tried again, but nobody serves meanwhile
+  EXPECT_FALSE(health_.at("default"));
+  MakeReady(1);
+  EXPECT_TRUE(health_.at("default"));
+  StopLater({});
+  EXPECT_FALSE(health_.at("default"));
+}
+
 TEST_F(FleetRollTest, WorkersThatDoNotExist) {
   StartReady(1);
   for (const char* name :

@@ -16,6 +16,7 @@ namespace {
 using testing::Contains;
 using testing::Each;
 using testing::ElementsAre;
+using testing::HasSubstr;
 using testing::Not;
 using testing::StartsWith;
 using testing::UnorderedElementsAre;
@@ -56,6 +57,13 @@ TEST_F(LaunchTest, TheDefaultSettingsBecomeFlags) {
                   "--segment-bytes=67108864", "--sync-interval=1s", "--drain-timeout=10s",
                   "--orphan-timeout=0", "--compute-threads=1", "--cancel-grace=1s",
                   "--log-format=json", "--log-level=debug"));
+}
+
+TEST_F(LaunchTest, AShortLivenessTimeoutMakesHeartbeatsMoreFrequent) {
+  *spec_.mutable_liveness_timeout() = FromDuration(absl::Seconds(1));
+  EXPECT_THAT(Arguments(), Contains("--heartbeat-interval=250ms"));
+  *spec_.mutable_liveness_timeout() = FromDuration(absl::Seconds(4));
+  EXPECT_THAT(Arguments(), Not(Contains(HasSubstr("--heartbeat-interval"))));
 }
 
 TEST_F(LaunchTest, EverySettingReachesTheWorker) {

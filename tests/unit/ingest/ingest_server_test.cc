@@ -253,6 +253,48 @@ TEST_F(IngestServerTest, DrainTimeoutStoresWhatTheSocketsHoldAndCloses) {
   EXPECT_EQ(server_->counters().connections, 0u);
 }
 
+TEST_F(IngestServerTest, DrainTimeoutTellsProducersAndStoresWhatTheySendUntilTheyEnd) {
+  StartServer();
+  auto producer = Connect();
+  producer->Send("before\n");
+  ASSERT_TRUE(RunUntilStored(1));
+  bool done = false;
+  server_->Drain(absl::ZeroDuration(), [&] { done = true; });
+  ASSERT_TRUE(RunUntil([&] { return producer->IsClosed(); }));
+  EXPECT_FALSE(done);
+  producer->Send("after\nunended");
+  producer->ShutdownWrite();
+  ASSERT_TRUE(RunUntil([&] { return done; }));
+  EXPECT_THAT(journal_.Payloads(), ElementsAre("before", "after", "unended"));
+  EXPECT_TRUE(producer->EndsCleanly());
+}
+
+TEST_F(IngestServerTest, ProducerThatIsToldAndSendsOnIsClosedAfterTheLinger) {
+  StartServer();
+  auto producer = Connect();
+  ASSERT_TRUE(RunUntilConnections(1));
+  bool done = false;
+  const auto begin = std::chrono::steady_clock::now();
+  server_->Drain(absl::ZeroDuration(), [&] { done = true; });
+  ASSERT_TRUE(RunUntil([&] {
+    producer->SendSome("on and on\n");
+    return done;
+  }));
+  EXPECT_GE(std::chrono::steady_clock::now() - begin, kDrainLinger);
+}
+
+TEST_F(IngestServerTest, APatientDrainCanBeHurried) {
+  StartServer();
+  auto producer = Connect();
+  ASSERT_TRUE(RunUntilConnections(1));
+  bool done = false;
+  server_->Drain(absl::Seconds(600), [&] { done = true; });
+  server_->Drain(absl::ZeroDuration(), nullptr);
+  ASSERT_TRUE(RunUntil([&] { return producer->IsClosed(); }));
+  producer->Close();
+  ASSERT_TRUE(RunUntil([&] { return done; }));
+}
+
 TEST_F(IngestServerTest, StopNowAppendsWhatWasReceived) {
   StartServer();
   auto producer = Connect();

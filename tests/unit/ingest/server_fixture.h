@@ -53,6 +53,14 @@ class Producer {
     const ssize_t n = ::recv(fd_.get(), &byte, 1, MSG_DONTWAIT | MSG_PEEK);
     return n == 0 || (n < 0 && errno != EAGAIN);
   }
+  // True when the server has ended the stream, and has not reset the connection.
+  bool EndsCleanly() {
+    char byte = 0;
+    int error = 0;
+    socklen_t size = sizeof error;
+    return ::recv(fd_.get(), &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0 &&
+           ::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0;
+  }
   // What the server has sent so far.
   std::string Received() {
     char buffer[8192];

@@ -9,7 +9,8 @@ namespace {
 v1::StreamPayloadsRequest Asked(const StreamPlan& plan, absl::optional<uint64_t> next_offset,
                                 bool joins_late) {
   v1::StreamPayloadsRequest request;
-  EXPECT_TRUE(request.ParseFromString(RequestFor(plan, "default/0", next_offset, joins_late)));
+  EXPECT_TRUE(
+      request.ParseFromString(RequestFor(plan, "default/0", next_offset, joins_late, plan.follow)));
   return request;
 }
 

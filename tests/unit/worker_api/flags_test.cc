@@ -114,6 +114,8 @@ TEST(WorkerFlagsTest, EveryFlagArrives) {
                                      "7",
                                      "--drain-timeout",
                                      "1m30s",
+                                     "--heartbeat-interval",
+                                     "250ms",
                                      "--log-format",
                                      "json",
                                      "--log-level",
@@ -157,6 +159,7 @@ TEST(WorkerFlagsTest, EveryFlagArrives) {
   EXPECT_EQ(flags.port, 6000);
   EXPECT_EQ(flags.max_subscribers, 7u);
   EXPECT_EQ(flags.drain_timeout, absl::Seconds(90));
+  EXPECT_EQ(flags.heartbeat_interval, absl::Milliseconds(250));
   EXPECT_EQ(flags.log.format, "json");
   EXPECT_EQ(flags.log.level, "debug");
   EXPECT_EQ(flags.ingest.framing, Framing::kOctet);
