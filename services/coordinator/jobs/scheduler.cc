@@ -49,7 +49,16 @@ void Scheduler::AddJob(JobPlan plan) {
 void Scheduler::AddRecords(JobId id, std::shared_ptr<const RecordBlock> block) {
   Job* job = FindJob(id);
   if (job == nullptr || job->ending || job->plan.inputs.complete()) return;
+  const uint64_t first = job->plan.inputs.arrived();
+  const uint64_t end = first + block->count();
   job->plan.inputs.Append(std::move(block));
+  // Some of them may have been finished under an earlier coordinator.
+  const IntervalSet& done = job->plan.done;
+  for (uint64_t at = done.NextMember(first); at < end;) {
+    const uint64_t until = std::min(done.NextGap(at), end);
+    job->plan.inputs.Finish(at, until - at);
+    at = done.NextMember(until);
+  }
   UpdateRunnable(*job);
   Dispatch(ServerOf(job->plan.server));
 }
