@@ -152,11 +152,17 @@ struct Coordinator::Parts {
         .clock = &RealClock(),
         .store = job_store.get(),
         .events = &events,
+        .directory = &directory,
         .post = post,
         .arm_timer = [this](SteadyTime when) { job_timer.ArmBy(when); },
         .kill = [this](const std::string& worker, int64_t pid,
                        const std::string& reason) { fleet.KillForTask(worker, pid, reason); },
         .running = [this](const std::string& worker) { return fleet.RunningTasks(worker); },
+        .subscription = [this](const std::string& server, const std::string& name)
+            -> absl::StatusOr<std::map<std::string, uint64_t>> {
+          ASSIGN_OR_RETURN(auto record, store->GetCursor(server, name));
+          return record.next_offsets;
+        },
     };
   }
 

@@ -1,6 +1,5 @@
 // What workers and the supervisor tell, and what follows from it.
 #include <algorithm>
-#include <csignal>
 #include <utility>
 
 #include "absl/strings/numbers.h"
@@ -312,11 +311,7 @@ void Fleet::TellObserver(const Entry& entry, bool running) const {
 }
 
 void Fleet::KillForTask(const std::string& worker, int64_t pid, const std::string& reason) {
-  const auto found = Find(worker);
-  if (!found.has_value() || found->seat->pid != pid || pid == 0) return;
-  spdlog::warn("worker {}: killed: {}", worker, reason);
-  const absl::Status status = deps_.launcher->Signal(pid, SIGKILL);
-  if (!status.ok()) spdlog::warn("worker {}: {}", worker, status);
+  supervisor_.KillForTask(worker, pid, reason);
 }
 
 }  // namespace center::coordinator

@@ -13,9 +13,23 @@
 #include "services/coordinator/api/job_messages.h"
 #include "services/coordinator/api/job_meta.h"
 #include "services/coordinator/api/job_spec.h"
+#include "services/coordinator/api/payload_feed.h"
 #include "services/coordinator/api/spec.h"
 
 namespace center::coordinator {
+
+namespace {
+
+// Whether a repeated call asks for what `stored` is. A subscription's place is stored in its stead.
+bool AskForTheSame(v1::JobSpec stored, v1::JobSpec asked) {
+  if (!asked.payloads().start().subscription().empty()) {
+    stored.mutable_payloads()->clear_start();
+    asked.mutable_payloads()->clear_start();
+  }
+  return google::protobuf::util::MessageDifferencer::Equals(stored, asked);
+}
+
+}  // namespace
 
 absl::Status JobNotFound(absl::string_view name) {
   return rpc::WithReason(absl::NotFoundError(absl::StrCat("there is no job '", name, "'")),
@@ -47,8 +61,7 @@ void JobManager::Submit(v1::JobSubmission submission, Submitted answer) {
   if (const auto known = request_ids_.find(submission.request_id());
       !submission.request_id().empty() && known != request_ids_.end()) {
     JobEntry& job = *jobs_.at(known->second);
-    if (google::protobuf::util::MessageDifferencer::Equals(job.submission.spec(),
-                                                           submission.spec())) {
+    if (AskForTheSame(job.submission.spec(), submission.spec())) {
       return answer(&job, /*is_new=*/false);
     }
     return answer(
@@ -68,6 +81,7 @@ void JobManager::SubmitChecked(v1::JobSubmission submission, const Submitted& an
   // Again: time may have passed.
   absl::Status status = CheckRoom(submission);
   if (status.ok()) status = CheckTask(submission.spec().server(), submission.spec().task());
+  if (status.ok()) status = ResolveSource(submission.mutable_spec());
   if (!status.ok()) return answer(status, false);
   JobEntry& job = Create(std::move(submission));
   const v1::JobSpec& spec = job.submission.spec();
@@ -75,11 +89,13 @@ void JobManager::SubmitChecked(v1::JobSubmission submission, const Submitted& an
   if (spec.has_range()) {
     plan.inputs = jobs::InputQueue::Range(spec.range().first(), spec.range().count());
   }
-  AddEvent(v1::EVENT_TYPE_JOB_STARTED, job,
-           absl::StrCat(spec.task(), " on server '", spec.server(), "'"));
   Schedule(job, std::move(plan));
+  if (spec.has_payloads()) FeedPayloads(job, "");
   answer(&job, /*is_new=*/true);
   Settle();
+  // Last: the event is written to a database.
+  AddEvent(v1::EVENT_TYPE_JOB_STARTED, job,
+           absl::StrCat(spec.task(), " on server '", spec.server(), "'"));
 }
 
 absl::Status JobManager::CheckRoom(const v1::JobSubmission& submission) const {
@@ -108,6 +124,37 @@ absl::Status JobManager::CheckRoom(const v1::JobSubmission& submission) const {
         "JOB_STORE_FULL");
   }
   return absl::OkStatus();
+}
+
+// A subscription's place, as workers understand it.
+absl::Status JobManager::ResolveSource(v1::JobSpec* spec) const {
+  if (!spec->has_payloads() || spec->payloads().start().subscription().empty()) {
+    return absl::OkStatus();
+  }
+  const std::string name = spec->payloads().start().subscription();
+  v1::Cursor& cursor = *spec->mutable_payloads()->mutable_start()->mutable_cursor();
+  if (!deps_.subscription) return absl::OkStatus();
+  const auto offsets = deps_.subscription(spec->payloads().server(), name);
+  if (!offsets.ok()) {
+    // As for a stream: it has committed nothing yet.
+    return absl::IsNotFound(offsets.status()) ? absl::OkStatus() : offsets.status();
+  }
+  for (const auto& [worker, offset] : *offsets) (*cursor.mutable_next_offsets())[worker] = offset;
+  return absl::OkStatus();
+}
+
+void JobManager::FeedPayloads(JobEntry& job, const std::string& place) {
+  job.feed = std::make_shared<PayloadFeed>(PayloadFeed::Dependencies{.manager = this,
+                                                                     .directory = deps_.directory,
+                                                                     .channels = &channels_,
+                                                                     .post = deps_.post,
+                                                                     .clock = deps_.clock},
+                                           job.id, job.submission.spec().payloads(), place);
+}
+
+void JobManager::WakeLater(JobEntry& job, SteadyTime when) {
+  wakes_.emplace(when, job.id);
+  deps_.arm_timer(when);
 }
 
 absl::Status JobManager::CheckServer(const std::string& server) const {

@@ -63,6 +63,8 @@ class JobManager final : public jobs::WorkerPort,
     Clock* clock;
     jobs::JobStore* store;
     EventLog* events;
+    // Where payloads are.
+    relay::WorkerDirectory* directory;
     // Runs it on the control thread, later.
     std::function<void(std::function<void()>)> post;
     // Calls OnTimer at this time at the latest.
@@ -71,6 +73,10 @@ class JobManager final : public jobs::WorkerPort,
     std::function<void(const std::string& worker, int64_t pid, const std::string& reason)> kill;
     // What the threads of a worker are at, where that can be seen. May be empty.
     std::function<std::vector<RunningTask>(const std::string& worker)> running = nullptr;
+    // Where a named subscription is. NotFound when there is none. May be empty.
+    std::function<absl::StatusOr<std::map<std::string, uint64_t>>(const std::string& server,
+                                                                  const std::string& subscription)>
+        subscription = nullptr;
   };
 
   explicit JobManager(Dependencies dependencies, JobLimits limits = {});
@@ -99,6 +105,10 @@ class JobManager final : public jobs::WorkerPort,
   void CompleteInputs(JobEntry& job);
   // The stored ones have all been given: those of a restarted coordinator.
   void OnStoredInputsGiven(JobEntry& job, const jobs::StoredJob& found);
+  // Asks for inputs again at this time.
+  void WakeLater(JobEntry& job, SteadyTime when);
+  // That have arrived.
+  uint64_t InputsOf(const JobEntry& job) const { return scheduler_.StatusOf(job.id).inputs; }
   const jobs::IntervalSet& DoneOf(const JobEntry& job) const { return scheduler_.DoneOf(job.id); }
   void EndJob(JobEntry& job, jobs::JobState state, const std::string& detail);
 
@@ -144,6 +154,11 @@ class JobManager final : public jobs::WorkerPort,
     absl::optional<std::vector<v1::TaskInfo>> tasks;  // of the worker that came last
     size_t connected = 0;
   };
+  struct Line {
+    std::string server;
+    std::string worker;
+    std::weak_ptr<ComputeLink> link;
+  };
   struct Waiting {  // for the tasks of a server
     std::string server;
     SteadyTime deadline;
@@ -167,6 +182,8 @@ class JobManager final : public jobs::WorkerPort,
   absl::Status CheckTask(const std::string& server, const std::string& task) const;
   JobEntry& Create(v1::JobSubmission submission);
   void Schedule(JobEntry& job, jobs::JobPlan plan);
+  absl::Status ResolveSource(v1::JobSpec* spec) const;
+  void FeedPayloads(JobEntry& job, const std::string& place);
   void OnStored(jobs::JobId id, const absl::Status& status);
   void OnPartStored(jobs::JobId id, const absl::StatusOr<jobs::StoredPart>& part,
                     const std::shared_ptr<const std::string>& body);
@@ -215,10 +232,11 @@ class JobManager final : public jobs::WorkerPort,
   std::set<jobs::JobId> active_;  // whose end is not stored
 
   std::map<std::string, ServerState> servers_;
-  std::map<jobs::WorkerId, std::pair<std::string, std::string>> links_;  // server and worker
+  std::map<jobs::WorkerId, Line> links_;
   jobs::WorkerId last_link_ = 0;
   const std::shared_ptr<OpenCount> open_links_ = std::make_shared<OpenCount>();
   std::vector<Waiting> waiting_;
+  std::multimap<SteadyTime, jobs::JobId> wakes_;  // of feeds
 
   std::set<jobs::JobId> touched_;
   std::vector<jobs::JobId> ended_;  // their end is to be stored

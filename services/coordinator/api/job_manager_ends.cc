@@ -5,9 +5,9 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "services/common/log.h"
+#include "services/common/rpc/status.h"
 #include "services/coordinator/api/fleet.h"
 #include "services/coordinator/api/job_manager.h"
-#include "services/common/rpc/status.h"
 #include "services/coordinator/api/job_messages.h"
 #include "services/coordinator/api/spec.h"
 
@@ -60,6 +60,12 @@ void JobManager::OnEndStored(jobs::JobId id, const absl::Status& status) {
   if (!job.discards()) job.last.set_result_bytes(job.index.bytes());
   scheduler_.RemoveJob(id);
   active_.erase(id);
+  for (const auto& waiter : std::exchange(job.end_waiters, {})) waiter(job.last);
+  ++job.version;
+  Touch(job);
+  Keep(job);
+  Settle();
+  // Last: the event is written to a database.
   const v1::Job& last = job.last;
   std::string how = v1::JobState_Name(last.state()).substr(sizeof "JOB_STATE_" - 1);
   if (!last.detail().empty()) absl::StrAppend(&how, ": ", last.detail());
@@ -68,11 +74,6 @@ void JobManager::OnEndStored(jobs::JobId id, const absl::Status& status) {
                     " inputs have no result");
   }
   AddEvent(v1::EVENT_TYPE_JOB_ENDED, job, how);
-  for (const auto& waiter : std::exchange(job.end_waiters, {})) waiter(job.last);
-  ++job.version;
-  Touch(job);
-  Keep(job);
-  Settle();
 }
 
 void JobManager::Keep(JobEntry& job) {
@@ -210,6 +211,11 @@ SteadyTime JobManager::OnTimer() {
     }
     if (job->changed && !job->watchers.empty()) touched_.insert(id);
   }
+  while (!wakes_.empty() && wakes_.begin()->first <= now) {
+    touched_.insert(wakes_.begin()->second);
+    wakes_.erase(wakes_.begin());
+  }
+  if (!wakes_.empty()) next = std::min(next, wakes_.begin()->first);
   next = std::min({next, Reconnect(now), GiveUpWaiting(now)});
   DropExpired();
   if (!expiry_.empty()) {

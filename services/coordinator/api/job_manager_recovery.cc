@@ -104,7 +104,10 @@ void JobManager::Resume(JobEntry& job, const jobs::StoredJob& found) {
 }
 
 void JobManager::OnStoredInputsGiven(JobEntry& job, const jobs::StoredJob& found) {
-  if (found.inputs_complete) CompleteInputs(job);
+  if (found.inputs_complete) return CompleteInputs(job);
+  FeedPayloads(job, found.cursor);
+  Touch(job);
+  Settle();
 }
 
 }  // namespace center::coordinator

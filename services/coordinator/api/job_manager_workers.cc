@@ -41,10 +41,12 @@ void JobManager::OnServer(const FleetServer& server) {
   if (server.cancel_grace > absl::ZeroDuration()) {
     state.cancel_grace = absl::ToChronoNanoseconds(server.cancel_grace);
   }
+  for (auto& [name, seat] : state.seats) seat.worker.ready = false;  // unless it is named below
   for (const FleetWorker& worker : server.workers) {
     Seat& seat = state.seats[worker.endpoint.worker];
     if (seat.worker.pid != worker.pid) {
-      if (seat.link != nullptr) seat.link->Close();
+      // The line of the process that is gone ends by itself: results may be on their way still.
+      if (seat.joined) --state.connected;
       seat = Seat{.server = server.name};
     }
     seat.worker = worker;
@@ -66,7 +68,6 @@ void JobManager::Connect(Seat& seat) {
   const jobs::WorkerId id = ++last_link_;
   seat.id = id;
   seat.joined = false;
-  links_[id] = {seat.server, seat.worker.endpoint.worker};
   const auto post = [this, weak = std::weak_ptr(self_)](std::function<void()> task) {
     deps_.post([weak, task = std::move(task)] {
       if (weak.lock() != nullptr) task();
@@ -94,6 +95,7 @@ void JobManager::Connect(Seat& seat) {
                 open->Remove();
               },
       });
+  links_[id] = {seat.server, seat.worker.endpoint.worker, seat.link};
   open_links_->Add();
   seat.link->Start(*std::move(channel));
 }
@@ -101,9 +103,9 @@ void JobManager::Connect(Seat& seat) {
 JobManager::Seat* JobManager::FindSeat(jobs::WorkerId id) {
   const auto link = links_.find(id);
   if (link == links_.end()) return nullptr;
-  const auto server = servers_.find(link->second.first);
+  const auto server = servers_.find(link->second.server);
   if (server == servers_.end()) return nullptr;
-  const auto seat = server->second.seats.find(link->second.second);
+  const auto seat = server->second.seats.find(link->second.worker);
   if (seat == server->second.seats.end() || seat->second.id != id) return nullptr;
   return &seat->second;
 }
@@ -258,10 +260,8 @@ void JobManager::ListTasks(const std::string& server,
 
 void JobManager::Shutdown() {
   if (std::exchange(stopping_, true)) return;
-  for (auto& [name, server] : servers_) {
-    for (auto& [worker, seat] : server.seats) {
-      if (seat.link != nullptr) seat.link->Close();
-    }
+  for (auto& [id, line] : links_) {
+    if (const auto link = line.link.lock()) link->Close();
   }
   for (Waiting& waiting : std::exchange(waiting_, {})) waiting.go_on();
 }

@@ -205,8 +205,8 @@ void JobStore::ReadInputs(
   reader_.Post([this, id, inputs, done = std::move(done)] {
     RecordHeader header;
     auto body = ReadRecord(SegmentPath(id, inputs.segment), inputs.offset, &header);
-    absl::StatusOr<std::shared_ptr<const RecordBlock>> block = body.status();
-    if (body.ok()) block = DecodeBlock(header, *std::move(body));
+    auto block = body.ok() ? DecodeBlock(header, *std::move(body))
+                           : absl::StatusOr<std::shared_ptr<const RecordBlock>>(body.status());
     options_.post([done, block = std::move(block)]() mutable { done(std::move(block)); });
   });
 }

@@ -39,4 +39,16 @@ absl::StatusOr<std::shared_ptr<const RecordBlock>> RecordBlock::Make(Packed pack
   return std::shared_ptr<const RecordBlock>(std::move(block));
 }
 
+std::shared_ptr<const RecordBlock> RecordBlock::Front(const RecordBlock& block, uint64_t count) {
+  std::shared_ptr<RecordBlock> front(new RecordBlock());
+  front->count_ = count;
+  front->uniform_size_ = block.uniform_size_;
+  if (!block.uniform()) {
+    front->ends_.assign(block.ends_.begin(),
+                        block.ends_.begin() + static_cast<std::ptrdiff_t>(count));
+  }
+  front->data_ = std::string(block.Bytes(0, count));
+  return front;
+}
+
 }  // namespace center::jobs

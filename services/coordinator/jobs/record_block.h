@@ -29,6 +29,9 @@ class RecordBlock {
   // InvalidArgument when the sizes do not add up to the data.
   static absl::StatusOr<std::shared_ptr<const RecordBlock>> Make(Packed packed);
 
+  // The first records of a block. REQUIRES: it has as many.
+  static std::shared_ptr<const RecordBlock> Front(const RecordBlock& block, uint64_t count);
+
   uint64_t count() const { return count_; }
   bool uniform() const { return ends_.empty(); }
   uint32_t uniform_size() const { return uniform_size_; }

@@ -45,6 +45,8 @@ class FakeCompute final : public v1::WorkerService::Service {
     absl::MutexLock lock(&mutex_);
     held_ = task;
   }
+  // The same, from within a gate.
+  void HoldLocked(const std::string& task) ABSL_NO_THREAD_SAFETY_ANALYSIS { held_ = task; }
   // What comes from now on is run.
   void Release() {
     absl::MutexLock lock(&mutex_);
