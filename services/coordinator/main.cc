@@ -15,6 +15,7 @@
 #include "services/common/net_address.h"
 #include "services/common/rpc/server.h"
 #include "services/common/status_macros.h"
+#include "services/common/text.h"
 #include "services/coordinator/api/coordinator.h"
 #include "services/coordinator/supervision/unwinder.h"
 
@@ -34,6 +35,9 @@ struct Flags {
   std::string log_level = "info";
   std::string stacks_timeout = "2s";
   int64_t dump_stacks = 0;  // of this process, rather than be a coordinator
+  std::string job_store_bytes = FormatByteSize(JobLimits{}.store_bytes);
+  size_t jobs_max = JobLimits{}.active_max;
+  size_t job_history = JobLimits{}.ended_max;
 };
 
 absl::StatusOr<std::vector<NetAddress>> ListenAddresses(const Flags& flags) {
@@ -92,6 +96,16 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->check(CheckStacksTimeout)
       ->capture_default_str();
   app.add_option("--dump-stacks", flags.dump_stacks)->group("");  // hidden
+  app.add_option("--job-store-bytes", flags.job_store_bytes,
+                 "Stored jobs, with their inputs and results; jobs that would store more end")
+      ->capture_default_str();
+  app.add_option("--jobs-max", flags.jobs_max, "Jobs that have not ended")
+      ->check(CLI::Range(size_t{1}, size_t{100'000}))
+      ->capture_default_str();
+  app.add_option("--job-history", flags.job_history,
+                 "Jobs that have ended: the oldest are forgotten, whatever their result TTL")
+      ->check(CLI::Range(size_t{1}, size_t{1'000'000}))
+      ->capture_default_str();
   app.set_version_flag("--version", "center-coordinator " CENTER_VERSION);
 }
 
@@ -116,6 +130,12 @@ int Run(const Flags& flags) {
   if (!logging.ok()) return Fail(logging, kExitUsage);
   auto addresses = ListenAddresses(flags);
   if (!addresses.ok()) return Fail(addresses.status(), kExitUsage);
+  auto job_store_bytes = ParseByteSize(flags.job_store_bytes);
+  if (!job_store_bytes.ok()) return Fail(job_store_bytes.status(), kExitUsage);
+  JobLimits jobs;
+  jobs.store_bytes = *job_store_bytes;
+  jobs.active_max = flags.jobs_max;
+  jobs.ended_max = flags.job_history;
   auto worker = SiblingProgram("center-worker");
   if (!worker.ok()) return Fail(worker.status(), kExitFailure);
 
@@ -129,7 +149,8 @@ int Run(const Flags& flags) {
                                           .log_format = flags.log_format,
                                           .log_level = flags.log_level,
                                           .stacks_program = "/proc/self/exe",
-                                          .stacks_timeout = ToSteady(flags.stacks_timeout)});
+                                          .stacks_timeout = ToSteady(flags.stacks_timeout),
+                                          .jobs = jobs});
   if (!coordinator.ok()) return Fail(coordinator.status(), kExitFailure);
   (*coordinator)->Run();
   return 0;

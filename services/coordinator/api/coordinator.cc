@@ -22,6 +22,8 @@
 #include "services/coordinator/api/event_service.h"
 #include "services/coordinator/api/fleet.h"
 #include "services/coordinator/api/handover_server.h"
+#include "services/coordinator/api/job_manager.h"
+#include "services/coordinator/api/job_service.h"
 #include "services/coordinator/api/listener.h"
 #include "services/coordinator/api/orphan_reaper.h"
 #include "services/coordinator/api/process_identity.h"
@@ -76,10 +78,12 @@ std::string AddressForWorkers(const std::vector<NetAddress>& addresses) {
 
 // In the order of construction: what comes later uses what comes before.
 struct Coordinator::Parts {
-  Parts(CoordinatorOptions given, DataDir dir, std::unique_ptr<state::Store> opened)
+  Parts(CoordinatorOptions given, DataDir dir, std::unique_ptr<state::Store> opened,
+        std::unique_ptr<jobs::JobStore> opened_jobs, Post* post_of_jobs)
       : options(std::move(given)),
         data_dir(std::move(dir)),
         store(std::move(opened)),
+        job_store(std::move(opened_jobs)),
         launcher(loop.context()),
         events(*store, RealClock()),
         oom([](const std::string& path) { return ReadSmallFile(path); }, RealClock()),
@@ -98,6 +102,8 @@ struct Coordinator::Parts {
                      EndServing();
                      return SteadyTime::max();
                    }),
+        job_timer(loop, [this] { return jobs.OnTimer(); }),
+        jobs(JobDependencies(), options.jobs),
         fleet(MakeDependencies(), {.data_dir = &data_dir,
                                    .worker_program = options.worker_program,
                                    .coordinator_address = "",
@@ -106,10 +112,13 @@ struct Coordinator::Parts {
         server_service(fleet, post, self),
         registry_service(fleet, post),
         event_service(events, post),
+        job_service(jobs, post),
         relay(directory, MakeSubscriptionStore(*store, RealClock()),
               [this](absl::string_view server) {
                 loop.Post([this, name = std::string(server)] { fleet.OnCommitted(name); });
-              }) {}
+              }) {
+    *post_of_jobs = post;
+  }
 
   ~Parts() {
     if (ending.joinable()) ending.join();
@@ -137,6 +146,28 @@ struct Coordinator::Parts {
         .judge_oom = [this] { return oom.Judge(); },
         .take_stacks = [this](int64_t pid,
                               StackHelper::Done done) { stacks.Take(pid, std::move(done)); },
+        .describe_running = [this](const std::string& /*worker*/, uint64_t chunk,
+                                   uint64_t input) { return jobs.DescribeRunning(chunk, input); },
+        .observer = &jobs,
+    };
+  }
+
+  JobManager::Dependencies JobDependencies() {
+    return {
+        .clock = &RealClock(),
+        .store = job_store.get(),
+        .events = &events,
+        .directory = &directory,
+        .post = post,
+        .arm_timer = [this](SteadyTime when) { job_timer.ArmBy(when); },
+        .kill = [this](const std::string& worker, int64_t pid,
+                       const std::string& reason) { fleet.KillForTask(worker, pid, reason); },
+        .running = [this](const std::string& worker) { return fleet.RunningTasks(worker); },
+        .subscription = [this](const std::string& server, const std::string& name)
+            -> absl::StatusOr<std::map<std::string, uint64_t>> {
+          ASSIGN_OR_RETURN(auto record, store->GetCursor(server, name));
+          return record.next_offsets;
+        },
     };
   }
 
@@ -157,6 +188,7 @@ struct Coordinator::Parts {
   const DataDir data_dir;
   const std::unique_ptr<state::Store> store;
   supervision::EventLoop loop;
+  const std::unique_ptr<jobs::JobStore> job_store;
   const Post post = [this](std::function<void()> task) { loop.Post(std::move(task)); };
   supervision::PosixLauncher launcher;
   relay::WorkerDirectory directory;
@@ -168,11 +200,14 @@ struct Coordinator::Parts {
   OrphanReaper reaper;
   supervision::DeadlineTimer timer;
   supervision::DeadlineTimer stop_timer;
+  supervision::DeadlineTimer job_timer;
+  JobManager jobs;
   Fleet fleet;
   v1::Coordinator self;  // what GetCoordinator says
   ServerServiceImpl server_service;
   RegistryServiceImpl registry_service;
   EventServiceImpl event_service;
+  JobServiceImpl job_service;
   relay::PayloadRelay relay;
   rpc::BoundServer bound;
   std::unique_ptr<HandoverServer> handovers;
@@ -199,18 +234,20 @@ absl::Status Coordinator::Parts::Serve() {
     if (address.is_unix) RETURN_IF_ERROR(PrepareSocketFolder(address));
   }
   oom_timer.ArmBy(RealClock().Steady());
+  jobs.Recover(job_store->TakeFound());
   self.set_pid(::getpid());
   self.set_version(CENTER_VERSION);
   *self.mutable_start_time() = FromTime(RealClock().Wall());
   self.set_data_dir(ValidUtf8(data_dir.path()));
   ASSIGN_OR_RETURN(
       bound,
-      rpc::StartServer({.addresses = options.listen,
-                        .services = {&server_service, &registry_service, &event_service, &relay},
-                        .health_of = {v1::ServerService::service_full_name(),
-                                      v1::RegistryService::service_full_name(),
-                                      v1::EventService::service_full_name(),
-                                      v1::PayloadService::service_full_name()}}));
+      rpc::StartServer(
+          {.addresses = options.listen,
+           .services = {&server_service, &registry_service, &event_service, &job_service, &relay},
+           .health_of = {v1::ServerService::service_full_name(),
+                         v1::RegistryService::service_full_name(),
+                         v1::EventService::service_full_name(), v1::JobService::service_full_name(),
+                         v1::PayloadService::service_full_name()}}));
   // Calls are answered by the control thread, which does not run yet: nobody reads this before.
   for (const NetAddress& address : bound.addresses) {
     self.add_addresses(ValidUtf8(address.ToString()));
@@ -254,6 +291,8 @@ void Coordinator::Parts::OnLeaveRequested(const std::string& why) {
 void Coordinator::Parts::EndServing() {
   if (std::exchange(ended, true)) return;
   event_service.EndStreams();
+  job_service.EndStreams();
+  jobs.Shutdown();
   // Shutdown waits for open calls, and those need the control thread to end.
   ending = std::thread([this] {
     relay.EndStreams();
@@ -270,7 +309,14 @@ Coordinator::~Coordinator() = default;
 absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Create(CoordinatorOptions options) {
   ASSIGN_OR_RETURN(DataDir data_dir, DataDir::Open(options.data_dir));
   ASSIGN_OR_RETURN(auto store, state::Store::Open(data_dir.database()));
-  auto parts = std::make_unique<Parts>(std::move(options), std::move(data_dir), std::move(store));
+  // Answers go through the control thread, which comes with the parts.
+  auto post = std::make_shared<Post>();
+  ASSIGN_OR_RETURN(auto job_store,
+                   jobs::JobStore::Open(
+                       {.dir = data_dir.path() + "/jobs",
+                        .post = [post](std::function<void()> task) { (*post)(std::move(task)); }}));
+  auto parts = std::make_unique<Parts>(std::move(options), std::move(data_dir), std::move(store),
+                                       std::move(job_store), post.get());
   absl::Status served = parts->Serve();
   // Not make_unique: the constructor is private.
   std::unique_ptr<Coordinator> coordinator(new Coordinator(std::move(parts)));

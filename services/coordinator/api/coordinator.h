@@ -10,6 +10,7 @@
 #include "absl/status/statusor.h"
 #include "services/common/clock.h"
 #include "services/common/net_address.h"
+#include "services/coordinator/api/job_manager.h"
 
 namespace center::coordinator {
 
@@ -22,6 +23,7 @@ struct CoordinatorOptions {
   // Takes the stacks of workers (see StackHelper). Empty: they are not taken.
   std::string stacks_program;
   SteadyDuration stacks_timeout = std::chrono::seconds(2);
+  JobLimits jobs;
 };
 
 // Lifecycle: Create (locks the data directory, serves gRPC, takes up what the store says), Run on

@@ -38,6 +38,7 @@
 #include "services/coordinator/api/archive_readers.h"
 #include "services/coordinator/api/call_deadlines.h"
 #include "services/coordinator/api/event_log.h"
+#include "services/coordinator/api/fleet_observer.h"
 #include "services/coordinator/api/launch.h"
 #include "services/coordinator/api/request_log.h"
 #include "services/coordinator/api/spec_changes.h"
@@ -100,6 +101,8 @@ class Fleet final : public supervision::Observer {
     // by their numbers.
     std::function<std::string(const std::string& worker, uint64_t chunk, uint64_t input)>
         describe_running = nullptr;
+    // Uses the workers; may be null.
+    FleetObserver* observer = nullptr;
   };
 
   Fleet(Dependencies dependencies, LaunchContext launch);
@@ -147,6 +150,12 @@ class Fleet final : public supervision::Observer {
   void OnArchiveWanted(const std::string& server);
   // A subscription of this server has moved: tells its workers what they must keep.
   void OnCommitted(const std::string& server);
+
+  // What the compute threads of a worker are at, where that can be seen: chunk and input.
+  std::vector<RunningTask> RunningTasks(const std::string& worker);
+  // Ends the process of a worker whose task cannot be stopped otherwise; nothing when the worker
+  // has another process now.
+  void KillForTask(const std::string& worker, int64_t pid, const std::string& reason);
 
   // Does what is due; returns when to be called next (SteadyTime::max(): not by itself).
   SteadyTime OnTimer();
@@ -287,6 +296,7 @@ class Fleet final : public supervision::Observer {
   void AnswerStartWaiters(Entry& entry);
   void Publish(const Entry& entry);
   void TellHealth(Entry& entry);
+  void TellObserver(const Entry& entry, bool running) const;
 
   // fleet_view.cc
   v1::Server View(const Entry& entry) const;

@@ -117,4 +117,20 @@ void Fleet::GetWorkerStacks(
   });
 }
 
+std::vector<RunningTask> Fleet::RunningTasks(const std::string& worker) {
+  std::vector<RunningTask> tasks;
+  const auto found = Find(worker);
+  if (!found.has_value() || !found->entry->scoreboard.valid()) return tasks;
+  auto scoreboard = Scoreboard::Map(found->entry->scoreboard.get());
+  if (!scoreboard.ok()) return tasks;
+  const FlightRecorder& recorder = (*scoreboard)->recorder(found->slot);
+  // Another process may have begun to write there.
+  if (recorder.pid.load(std::memory_order_acquire) != found->seat->pid) return tasks;
+  for (const FlightRecorder::Running& thread : recorder.running) {
+    const uint64_t chunk = thread.chunk.load(std::memory_order_acquire);
+    if (chunk != 0) tasks.push_back({chunk, thread.input.load(std::memory_order_relaxed)});
+  }
+  return tasks;
+}
+
 }  // namespace center::coordinator

@@ -145,6 +145,10 @@ void Fleet::OnSlotChanged(absl::string_view server, const supervision::SlotView&
   if (found == servers_.end()) return;
   Seat& seat = found->second.seats[slot.slot];
   if (slot.pid != seat.pid) {
+    if (seat.pid != 0 && slot.last_exit.has_value() && deps_.observer != nullptr) {
+      const std::string worker = WorkerName(name, slot.slot);
+      deps_.observer->OnWorkerExited(worker, seat.pid, *slot.last_exit, RunningTasks(worker));
+    }
     if (slot.pid != 0) {
       seat.stats.Clear();
       ++seat.generation;
@@ -307,7 +311,29 @@ void Fleet::Publish(const Entry& entry) {
     for (const uint32_t slot : ArchivedSlots(entry)) endpoints.push_back(EndpointOf(entry, slot));
   }
   const bool running = entry.run == Run::kSupervised && !NobodyLeft(entry);
+  TellObserver(entry, running);
   deps_.directory->SetServer(name, std::move(endpoints), running);
+}
+
+void Fleet::TellObserver(const Entry& entry, bool running) const {
+  if (deps_.observer == nullptr) return;
+  const std::string& name = entry.record.name;
+  FleetServer server{
+      .name = name, .running = running, .cancel_grace = ToDuration(entry.spec.cancel_grace())};
+  for (const supervision::SlotView& slot : supervisor_.Slots(name)) {
+    FleetWorker worker{.endpoint = {.worker = WorkerName(name, slot.slot)}, .pid = slot.pid};
+    if (auto seat = entry.seats.find(slot.slot); seat != entry.seats.end()) {
+      worker.endpoint.address = seat->second.address;
+      worker.endpoint.generation = seat->second.generation;
+      worker.ready = slot.state == supervision::SlotState::kReady && seat->second.line != nullptr;
+    }
+    server.workers.push_back(std::move(worker));
+  }
+  deps_.observer->OnServer(server);
+}
+
+void Fleet::KillForTask(const std::string& worker, int64_t pid, const std::string& reason) {
+  supervisor_.KillForTask(worker, pid, reason);
 }
 
 }  // namespace center::coordinator

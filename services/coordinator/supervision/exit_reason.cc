@@ -33,6 +33,8 @@ std::string DescribeKill(const Slot& slot) {
     case KillCause::kStopNow:
       return absl::StrCat("told to stop at once, still there after ",
                           FormatSeconds(slot.limits().drain_grace));
+    case KillCause::kTask:
+      return slot.task_reason();
   }
   return "no reason";
 }
@@ -54,6 +56,8 @@ DeathCause CauseOf(KillCause cause) {
     case KillCause::kDrainTimeout:
     case KillCause::kStopNow:
       return DeathCause::kDrainTimeout;
+    case KillCause::kTask:
+      return DeathCause::kTaskTimeout;
     case KillCause::kNone:
       break;
   }

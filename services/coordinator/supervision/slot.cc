@@ -235,6 +235,11 @@ SlotAction Slot::Tick(SteadyTime now) {
   return SlotAction::kNone;
 }
 
+SlotAction Slot::KillForTask(SteadyTime now, std::string why) {
+  if (kill_cause_ == KillCause::kNone) task_reason_ = std::move(why);
+  return Kill(now, KillCause::kTask);
+}
+
 SlotAction Slot::Kill(SteadyTime now, KillCause cause) {
   if (kill_cause_ == KillCause::kNone) kill_cause_ = cause;
   liveness_deadline_ = kNever;

@@ -49,6 +49,8 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <string>
+#include <utility>
 
 #include "absl/strings/string_view.h"
 #include "absl/types/optional.h"
@@ -94,7 +96,7 @@ enum class SlotAction {
 };
 
 // Why Center itself killed the process.
-enum class KillCause { kNone, kStartTimeout, kHung, kDrainTimeout, kStopNow };
+enum class KillCause { kNone, kStartTimeout, kHung, kDrainTimeout, kStopNow, kTask };
 
 // How a process ended, as far as it matters for what comes next.
 enum class DeathKind { kFailure, kCleanExit, kHung, kTask, kFatalExit, kOutOfMemory };
@@ -128,6 +130,8 @@ class Slot {
   // The process is gone, or could not be launched. Where the new state is BACKOFF with a pause of
   // 0, the next Tick launches.
   void Died(SteadyTime now, DeathKind kind);
+  // A task of the process goes on though it was told to stop: `why`, for people. REQUIRES: live().
+  [[nodiscard]] SlotAction KillForTask(SteadyTime now, std::string why);
   // Fires one timer that is due, if any. Call until it returns kNone.
   [[nodiscard]] SlotAction Tick(SteadyTime now);
   // The owner itself was not running for a while (stopped, starved): heartbeats may wait unread, so
@@ -153,6 +157,8 @@ class Slot {
   KillCause kill_cause() const { return kill_cause_; }
   // kNone unless FAILED.
   FailCause fail_cause() const { return fail_cause_; }
+  // Why it was killed for a task.
+  const std::string& task_reason() const { return task_reason_; }
   // How long the process had been silent when it was killed for kHung.
   SteadyDuration silence() const { return silence_; }
   // What the drain was given in total, for kDrainTimeout.
@@ -188,6 +194,7 @@ class Slot {
   bool terminate_sent_ = false;
   KillCause kill_cause_ = KillCause::kNone;
   SteadyDuration silence_{};
+  std::string task_reason_;
   SteadyDuration drain_timeout_{};
   SteadyDuration liveness_timeout_{};
   SteadyTime launched_;

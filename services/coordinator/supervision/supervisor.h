@@ -227,6 +227,10 @@ class Supervisor {
   void Heartbeat(absl::string_view worker);
   void Draining(absl::string_view worker);
 
+  // Kills a worker whose task goes on though it was told to stop; it is replaced as after any
+  // death. `why` is for people. Nothing happens when it has no process, or another one.
+  void KillForTask(absl::string_view worker, int64_t pid, const std::string& why);
+
   // Fires due timers; returns when to call it next (SteadyTime::max(): not by itself).
   SteadyTime Tick();
 

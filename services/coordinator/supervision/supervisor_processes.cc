@@ -184,6 +184,13 @@ void Supervisor::OnAutopsy(absl::string_view server_name, uint32_t slot, uint64_
   Kill(process);
 }
 
+void Supervisor::KillForTask(absl::string_view worker, int64_t pid, const std::string& why) {
+  const Scope scope(*this);
+  Process* process = Find(worker);
+  if (process == nullptr || process->pid != pid || !process->slot.live()) return;
+  Apply(*process, process->slot.KillForTask(clock_.Steady(), why));
+}
+
 void Supervisor::Kill(Process& process) {
   const std::string cause = DescribeKill(process.slot);
   if (process.kill_reported) {

@@ -1,0 +1,214 @@
+#include "services/coordinator/jobs/job_store.h"
+
+#include <unistd.h>
+
+#include <cerrno>
+#include <utility>
+
+#include "absl/strings/str_cat.h"
+#include "services/common/log.h"
+#include "services/common/status_macros.h"
+
+namespace center::jobs {
+namespace {
+
+// Descriptors that the writing thread keeps open.
+constexpr size_t kOpenFilesMax = 256;
+
+}  // namespace
+
+JobStore::JobStore(Options options)
+    : options_(std::move(options)), writer_([this] {
+        if (answers_.empty()) return;
+        options_.post([answers = std::exchange(answers_, {})] {
+          for (const std::function<void()>& answer : answers) answer();
+        });
+      }) {}
+
+absl::StatusOr<std::unique_ptr<JobStore>> JobStore::Open(Options options) {
+  RETURN_IF_ERROR(MakeDirectories(options.dir));
+  std::unique_ptr<JobStore> store(new JobStore(std::move(options)));  // the constructor is private
+  RETURN_IF_ERROR(store->Scan());
+  return store;
+}
+
+std::string JobStore::JobPath(JobId id) const {
+  return absl::StrCat(options_.dir, "/j", id, ".job");
+}
+
+std::string JobStore::SegmentPath(JobId id, uint64_t first) const {
+  return absl::StrCat(options_.dir, "/j", id, ".in.", first);
+}
+
+void JobStore::Enqueue(uint64_t bytes, std::function<void()> work) {
+  backlog_.fetch_add(bytes, std::memory_order_relaxed);
+  writer_.Post([this, bytes, work = std::move(work)] {
+    work();
+    backlog_.fetch_sub(bytes, std::memory_order_relaxed);
+  });
+}
+
+void JobStore::Answer(std::function<void()> answer) { answers_.push_back(std::move(answer)); }
+
+absl::StatusOr<JobFile*> JobStore::FileOf(const std::string& path, uint64_t size) {
+  std::unique_ptr<JobFile>& file = files_[path];
+  if (file != nullptr) return file.get();
+  auto opened = JobFile::Open(path, size);
+  if (!opened.ok()) {
+    files_.erase(path);
+    return opened.status();
+  }
+  auto made = std::make_unique<JobFile>(*std::move(opened));
+  if (files_.size() > kOpenFilesMax) files_.clear();
+  std::unique_ptr<JobFile>& kept = files_[path];
+  kept = std::move(made);
+  return kept.get();
+}
+
+absl::Status JobStore::Append(const std::string& path, uint64_t* size, RecordHeader header,
+                              std::span<const absl::string_view> body) {
+  ASSIGN_OR_RETURN(JobFile* const file, FileOf(path, *size));
+  const uint64_t before = *size;
+  RETURN_IF_ERROR(file->Append(header, body));
+  *size = file->size();
+  used_.fetch_add(*size - before, std::memory_order_relaxed);
+  return absl::OkStatus();
+}
+
+void JobStore::Create(JobId id, std::string meta, Done done) {
+  const uint64_t bytes = meta.size();
+  Enqueue(bytes, [this, id, meta = std::move(meta), done = std::move(done)] {
+    const absl::string_view body[] = {meta};
+    absl::Status status = Append(JobPath(id), &open_[id].size, {.type = RecordType::kJob}, body);
+    Answer([done, status = std::move(status)] { done(status); });
+  });
+}
+
+absl::Status JobStore::AppendToInputs(JobId id, RecordHeader header,
+                                      std::span<const absl::string_view> body) {
+  std::map<uint64_t, uint64_t>& segments = open_[id].segments;
+  const bool begins = header.type == RecordType::kInputs;
+  if (segments.empty() || (begins && segments.rbegin()->second >= options_.segment_bytes)) {
+    segments.emplace(begins ? header.first : 0, 0);
+  }
+  const auto last = std::prev(segments.end());
+  return Append(SegmentPath(id, last->first), &last->second, header, body);
+}
+
+void JobStore::AppendInputs(JobId id, uint64_t first, std::shared_ptr<const RecordBlock> block,
+                            std::string cursor) {
+  Enqueue(block->memory_bytes(), [this, id, first, block, cursor = std::move(cursor)] {
+    const std::string front = EncodeBlockFront(*block);
+    const absl::string_view body[] = {front, block->data()};
+    absl::Status status = AppendToInputs(
+        id, {.type = RecordType::kInputs, .first = first, .count = block->count()}, body);
+    if (status.ok() && !cursor.empty()) {
+      const absl::string_view place[] = {cursor};
+      status =
+          AppendToInputs(id, {.type = RecordType::kCursor, .first = first + block->count()}, place);
+    }
+    // The job goes on; only a later coordinator could not go on with it.
+    if (!status.ok()) spdlog::error("job j{}: its inputs are not stored: {}", id, status);
+  });
+}
+
+void JobStore::CompleteInputs(JobId id, uint64_t total, Done done) {
+  Enqueue(0, [this, id, total, done = std::move(done)] {
+    absl::Status status = AppendToInputs(id, {.type = RecordType::kComplete, .first = total}, {});
+    Answer([done, status = std::move(status)] { done(status); });
+  });
+}
+
+void JobStore::ReleaseInputs(JobId id, uint64_t before) {
+  Enqueue(0, [this, id, before] { RemoveSegments(id, before); });
+}
+
+// Those of which another one follows that begins at `before` or earlier. The last one stays.
+void JobStore::RemoveSegments(JobId id, uint64_t before) {
+  const auto found = open_.find(id);
+  if (found == open_.end()) return;
+  std::map<uint64_t, uint64_t>& segments = found->second.segments;
+  while (segments.size() > 1 && std::next(segments.begin())->first <= before) {
+    RemoveFile(SegmentPath(id, segments.begin()->first), segments.begin()->second);
+    segments.erase(segments.begin());
+  }
+}
+
+void JobStore::AppendResults(JobId id, const ResultPart& part,
+                             std::function<void(absl::StatusOr<StoredPart>)> done) {
+  const uint64_t bytes = part.body != nullptr ? part.body->size() : 0;
+  RecordHeader header{.type = RecordType::kResults,
+                      .first = part.first,
+                      .count = part.count,
+                      .failed = static_cast<uint32_t>(part.failures.size())};
+  Enqueue(bytes, [this, id, header, body = part.body, done = std::move(done)] {
+    uint64_t& size = open_[id].size;
+    const StoredPart stored{.first = header.first,
+                            .count = header.count,
+                            .failed = header.failed,
+                            .bytes = static_cast<uint32_t>(body != nullptr ? body->size() : 0),
+                            .offset = size};
+    const absl::string_view pieces[] = {body != nullptr ? absl::string_view(*body) : ""};
+    const absl::Status status = Append(JobPath(id), &size, header, pieces);
+    absl::StatusOr<StoredPart> answer = stored;
+    if (!status.ok()) answer = status;
+    Answer([done, answer = std::move(answer)] { done(answer); });
+  });
+}
+
+void JobStore::End(JobId id, std::string end, Done done) {
+  Enqueue(end.size(), [this, id, end = std::move(end), done = std::move(done)] {
+    const absl::string_view body[] = {end};
+    OpenJob& job = open_[id];
+    absl::Status status = Append(JobPath(id), &job.size, {.type = RecordType::kEnd}, body);
+    for (const auto& [first, size] : std::exchange(job.segments, {})) {
+      RemoveFile(SegmentPath(id, first), size);
+    }
+    files_.erase(JobPath(id));
+    Answer([done, status = std::move(status)] { done(status); });
+  });
+}
+
+void JobStore::Remove(JobId id) {
+  Enqueue(0, [this, id] {
+    const OpenJob job = std::exchange(open_[id], {});
+    open_.erase(id);
+    for (const auto& [first, size] : job.segments) RemoveFile(SegmentPath(id, first), size);
+    RemoveFile(JobPath(id), job.size);
+  });
+}
+
+void JobStore::RemoveFile(const std::string& path, uint64_t size) {
+  files_.erase(path);
+  if (::unlink(path.c_str()) != 0 && errno != ENOENT) {
+    spdlog::error("{}", ErrnoStatus(errno, absl::StrCat("unlink ", path)));
+    return;
+  }
+  used_.fetch_sub(size, std::memory_order_relaxed);
+}
+
+void JobStore::Read(JobId id, const StoredPart& part,
+                    std::function<void(absl::StatusOr<std::string>)> done) {
+  reader_.Post([this, id, part, done = std::move(done)] {
+    options_.post([done, body = ReadNow(id, part)]() mutable { done(std::move(body)); });
+  });
+}
+
+absl::StatusOr<std::string> JobStore::ReadNow(JobId id, const StoredPart& part) const {
+  RecordHeader header;
+  return ReadRecord(JobPath(id), part.offset, &header);
+}
+
+void JobStore::ReadInputs(
+    JobId id, const StoredInputs& inputs,
+    std::function<void(absl::StatusOr<std::shared_ptr<const RecordBlock>>)> done) {
+  reader_.Post([this, id, inputs, done = std::move(done)] {
+    RecordHeader header;
+    auto body = ReadRecord(SegmentPath(id, inputs.segment), inputs.offset, &header);
+    auto block = body.ok() ? DecodeBlock(header, *std::move(body))
+                           : absl::StatusOr<std::shared_ptr<const RecordBlock>>(body.status());
+    options_.post([done, block = std::move(block)]() mutable { done(std::move(block)); });
+  });
+}
+
+}  // namespace center::jobs
