@@ -51,8 +51,11 @@ class Producer {
   bool IsClosed() {
     char byte = 0;
     const ssize_t n = ::recv(fd_.get(), &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+    reset_ = reset_ || (n < 0 && errno == ECONNRESET);  // told once
     return n == 0 || (n < 0 && errno != EAGAIN);
   }
+  // True when the server has closed it with a reset: not everything that was sent is stored.
+  bool IsReset() { return IsClosed() && reset_; }
   // What the server has sent so far.
   std::string Received() {
     char buffer[8192];
@@ -67,6 +70,7 @@ class Producer {
 
  private:
   ScopedFd fd_;
+  bool reset_ = false;
 };
 
 class ServerFixture : public ::testing::Test {
