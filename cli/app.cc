@@ -76,6 +76,7 @@ class Invocation {
     AddJournalCommands(root_, selection_);
     AddExperimentCommand(root_, selection_);
     AddBenchCommands(root_, selection_);
+    AddDrillCommand(root_, selection_);
     AddVersionCommand(root_, selection_);
     CLI::App* help = root_.add_subcommand("help", "Show help for a command");
     help->add_option("COMMAND", help_words_, "The command: `help server start`")

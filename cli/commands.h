@@ -36,6 +36,7 @@ void AddJournalCommands(CLI::App& root, Selection& selection);
 void AddJobCommands(CLI::App& root, Selection& selection);
 void AddBenchCommands(CLI::App& root, Selection& selection);
 void AddExperimentCommand(CLI::App& root, Selection& selection);
+void AddDrillCommand(CLI::App& root, Selection& selection);
 void AddVersionCommand(CLI::App& root, Selection& selection);
 
 // Usage error when -o asks for what the command does not print.

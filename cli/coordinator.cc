@@ -1,9 +1,7 @@
 // `coordinator start|stop|status`: the daemon that everything else talks to.
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include <cerrno>
-#include <chrono>
 #include <climits>
 #include <cstdlib>
 #include <fstream>
@@ -11,9 +9,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/strip.h"
 #include "center/v1/server.grpc.pb.h"
 #include "cli/commands.h"
+#include "cli/coordinator_process.h"
 #include "cli/daemon.h"
 #include "cli/flags.h"
 #include "services/common/status_macros.h"
@@ -22,9 +20,7 @@
 namespace center::cli {
 namespace {
 
-constexpr absl::Duration kPollInterval = absl::Milliseconds(10);
 constexpr absl::Duration kProbeTimeout = absl::Seconds(1);
-constexpr size_t kLogTailBytes = 4096;
 
 struct StartFlags {
   std::string data_dir;
@@ -44,13 +40,6 @@ std::string DefaultDataDir() {
   const char* home = std::getenv("HOME");
   if (home != nullptr && *home == '/') return absl::StrCat(home, "/.local/state/center");
   return "/var/lib/center";
-}
-
-absl::StatusOr<v1::Coordinator> AskCoordinator(Context& context, absl::Duration timeout) {
-  auto answer = context.Call<v1::ServerService>(&v1::ServerService::Stub::GetCoordinator,
-                                                v1::GetCoordinatorRequest(), timeout);
-  if (!answer.ok()) return answer.status();
-  return std::move(*answer->mutable_coordinator());
 }
 
 absl::StatusOr<std::string> MakeDataDir(const std::string& wanted) {
@@ -100,14 +89,6 @@ absl::Status WritePidFile(const std::string& path, int64_t pid) {
   return absl::OkStatus();
 }
 
-absl::Status DiedAtStart(const std::string& log_path, int64_t log_start) {
-  const std::string tail = FileTail(log_path, log_start, kLogTailBytes);
-  return absl::InternalError(
-      absl::StrCat("the coordinator ended while it was starting",
-                   tail.empty() ? "" : absl::StrCat("; it said:\n", absl::StripSuffix(tail, "\n")),
-                   "\n  Its log is ", log_path, "."));
-}
-
 absl::Status PrintCoordinator(Context& context, const v1::Coordinator& coordinator) {
   const Format format = context.globals().format;
   if (format == Format::kJson || format == Format::kYaml) {
@@ -133,32 +114,6 @@ absl::Status PrintCoordinator(Context& context, const v1::Coordinator& coordinat
   return absl::OkStatus();
 }
 
-// Asks again until it answers, ends, or the time is over.
-absl::Status WaitForAnswer(Context& context, DaemonProcess& daemon, const DaemonSpec& spec,
-                           int64_t log_start) {
-  const absl::Time deadline = context.clock().Wall() + context.globals().timeout;
-  ASSIGN_OR_RETURN(const auto channel, context.Channel());
-  for (;;) {
-    // gRPC looks at the connection it is making only while somebody waits, and else every 5 s.
-    channel->WaitForConnected(std::chrono::system_clock::now() +
-                              absl::ToChronoNanoseconds(kPollInterval));
-    const auto answer = AskCoordinator(context, kProbeTimeout);
-    if (answer.ok() && answer->pid() == daemon.pid()) {
-      context.Say(absl::StrCat("coordinator started: pid ", daemon.pid(), ", ",
-                               absl::StrJoin(answer->addresses(), ", "), ", data in ",
-                               answer->data_dir()));
-      return context.globals().format == Format::kDefault ? absl::OkStatus()
-                                                          : PrintCoordinator(context, *answer);
-    }
-    if (daemon.WaitForEnd(kPollInterval)) return DiedAtStart(spec.log_path, log_start);
-    if (context.clock().Wall() >= deadline) {
-      return absl::DeadlineExceededError(
-          absl::StrCat("the coordinator (pid ", daemon.pid(), ") does not answer at ",
-                       context.address(), " yet; it is left running. Its log is ", spec.log_path));
-    }
-  }
-}
-
 // The context in which the new coordinator is asked: where it was told to listen.
 Globals GlobalsOfStarted(const Context& context, const StartFlags& flags) {
   Globals globals = context.globals();
@@ -179,19 +134,18 @@ absl::Status Start(Context& outer, const StartFlags& flags) {
   }
   if (ExitCodeOf(running.status()) == kExitUsage) return running.status();
   ASSIGN_OR_RETURN(const std::string data_dir, MakeDataDir(flags.data_dir));
-  DaemonSpec spec{absl::StrCat(context.dependencies().program_dir, "/center-coordinator"),
-                  CoordinatorArgs(outer, flags, data_dir),
-                  absl::StrCat(data_dir, "/coordinator.log")};
-  if (::access(spec.program.c_str(), X_OK) != 0) {
-    return absl::NotFoundError(absl::StrCat("there is no program ", spec.program,
-                                            ": centerctl looks for it beside itself"));
-  }
+  ASSIGN_OR_RETURN(const DaemonSpec spec,
+                   CoordinatorSpec(context, data_dir, CoordinatorArgs(outer, flags, data_dir)));
   if (flags.foreground) return Exec(spec.program, spec.args);
-  struct stat log;
-  const int64_t log_start = ::stat(spec.log_path.c_str(), &log) == 0 ? log.st_size : 0;
-  ASSIGN_OR_RETURN(DaemonProcess daemon, DaemonProcess::Start(spec));
-  RETURN_IF_ERROR(WritePidFile(absl::StrCat(data_dir, "/coordinator.pid"), daemon.pid()));
-  RETURN_IF_ERROR(WaitForAnswer(context, daemon, spec, log_start));
+  ASSIGN_OR_RETURN(StartedCoordinator started, StartCoordinator(spec));
+  RETURN_IF_ERROR(WritePidFile(absl::StrCat(data_dir, "/coordinator.pid"), started.process.pid()));
+  ASSIGN_OR_RETURN(const v1::Coordinator coordinator, WaitForCoordinator(context, started, spec));
+  context.Say(absl::StrCat("coordinator started: pid ", coordinator.pid(), ", ",
+                           absl::StrJoin(coordinator.addresses(), ", "), ", data in ",
+                           coordinator.data_dir()));
+  if (context.globals().format != Format::kDefault) {
+    RETURN_IF_ERROR(PrintCoordinator(context, coordinator));
+  }
   return context.out().Flush();
 }
 

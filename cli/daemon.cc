@@ -93,8 +93,10 @@ absl::StatusOr<DaemonProcess> DaemonProcess::Find(int64_t pid) {
   return DaemonProcess(pid, std::move(*pidfd));
 }
 
-absl::Status DaemonProcess::Terminate() {
-  if (::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGTERM, nullptr, 0) != 0) {
+absl::Status DaemonProcess::Terminate() { return Signal(SIGTERM); }
+
+absl::Status DaemonProcess::Signal(int signal) {
+  if (::syscall(SYS_pidfd_send_signal, pidfd_.get(), signal, nullptr, 0) != 0) {
     return ErrnoStatus(errno, absl::StrCat("signal process ", pid_));
   }
   return absl::OkStatus();
@@ -108,7 +110,12 @@ bool DaemonProcess::WaitForEnd(absl::Duration timeout) {
     const int64_t left_ms = absl::ToInt64Milliseconds(absl::Ceil(left, absl::Milliseconds(1)));
     pollfd fd{pidfd_.get(), POLLIN, 0};
     const int ready = ::poll(&fd, 1, static_cast<int>(std::min<int64_t>(left_ms, 1 << 30)));
-    if (ready > 0) return true;
+    if (ready > 0) {
+      // One of our own children would stay in the table of processes; others' are not ours to reap.
+      siginfo_t ignored;
+      (void)::waitid(P_PIDFD, static_cast<id_t>(pidfd_.get()), &ignored, WEXITED | WNOHANG);
+      return true;
+    }
     if (ready == 0) return false;
     if (errno != EINTR) return false;
   }

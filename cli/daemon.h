@@ -28,6 +28,7 @@ class DaemonProcess {
 
   int64_t pid() const { return pid_; }
   absl::Status Terminate();
+  absl::Status Signal(int signal);
   // True when it has ended within `timeout`.
   bool WaitForEnd(absl::Duration timeout);
 

@@ -14,6 +14,7 @@ inline constexpr int kExitFailure = 1;
 inline constexpr int kExitUsage = 2;
 inline constexpr int kExitNotRunning = 3;  // the coordinator or the server that was meant
 inline constexpr int kExitRpcBase = 64;    // plus the canonical code that the coordinator answered
+inline constexpr int kExitInterrupted = 130;  // by Ctrl-C, as shells report it
 
 // The command line cannot be understood.
 absl::Status UsageError(absl::string_view message);

@@ -88,9 +88,6 @@ class JobRun {
   bool cancel_under_way_ ABSL_GUARDED_BY(mutex_) = false;
 };
 
-// An exit by Ctrl-C, as shells report it.
-inline constexpr int kExitInterrupted = 130;
-
 // What GetJob answers.
 absl::StatusOr<v1::Job> GetJob(Context& context, const std::string& id);
 

@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
 #include "cli/flags.h"
+#include "cli/json_text.h"
 #include "cli/tail_print.h"
 #include "cli/views.h"
 #include "services/common/status_macros.h"
@@ -27,21 +28,6 @@ absl::string_view KindText(journal::Damage::Kind kind) {
       return "missing records";
   }
   return "";
-}
-
-// A JSON string literal; what is no ASCII passes as it is.
-std::string JsonString(absl::string_view text) {
-  std::string out = "\"";
-  for (const char c : text) {
-    const auto byte = static_cast<unsigned char>(c);
-    if (c == '"' || c == '\\')
-      absl::StrAppend(&out, "\\", absl::string_view(&c, 1));
-    else if (byte < 0x20)
-      absl::StrAppend(&out, "\\u", absl::Hex(byte, absl::kZeroPad4));
-    else
-      out += c;
-  }
-  return out + "\"";
 }
 
 std::string ReportJson(const std::string& dir, const journal::VerifyReport& report) {

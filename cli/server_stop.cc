@@ -17,9 +17,6 @@
 namespace center::cli {
 namespace {
 
-// An exit by Ctrl-C, as shells report it.
-constexpr int kExitStopInterrupted = 130;
-
 // The two calls that may be under way: the gentle stop, and after a second Ctrl-C the hard one.
 // Created by main's thread; callbacks come from gRPC's, Interrupt from the signal thread's.
 class Stopping {
@@ -73,7 +70,7 @@ class Stopping {
     const auto idle = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return pending_ == 0; };
     absl::MutexLock lock(&mutex_, absl::Condition(&idle));
     if (result_.ok()) return server_;
-    return interrupted_ ? QuietExit(kExitStopInterrupted) : result_;
+    return interrupted_ ? QuietExit(kExitInterrupted) : result_;
   }
 
  private:
@@ -118,7 +115,7 @@ absl::StatusOr<v1::Server> StopServer(Context& context, const std::string& name,
   // Before the first channel: its threads must not take the signals.
   SignalWatcher watcher([&](int count) {
     Stopping* current = published.load();
-    if (current == nullptr) std::_Exit(kExitStopInterrupted);  // nothing was asked for yet
+    if (current == nullptr) std::_Exit(kExitInterrupted);  // nothing was asked for yet
     current->Interrupt(count);
   });
   v1::GetServerRequest get;

@@ -1,6 +1,7 @@
 #include "cli/tailer.h"
 
 #include <limits>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "cli/signals.h"
@@ -21,80 +22,40 @@ Tailer::Tailer(Context& context, TailOptions options)
     : context_(context),
       options_(std::move(options)),
       printer_(options_.format, context.out(), context.out_style()),
-      reconnector_(context) {
-  if (options_.request.start().has_cursor()) cursor_.Set(options_.request.start().cursor());
-}
-
-void Tailer::Interrupt() {
-  absl::MutexLock lock(&mutex_);
-  reconnector_.Stop();
-  if (stream_ != nullptr) stream_->Cancel();
-}
+      follower_(context, options_.request,
+                [this](const StreamMessage& message) { return Process(message); }) {}
 
 absl::Status Tailer::Run() {
-  SignalWatcher watcher([this](int) { Interrupt(); });
-  ASSIGN_OR_RETURN(channel_, context_.Channel());
-  absl::Status result;
-  for (;;) {
-    const auto outcome = RunStream();
-    result = outcome.status();
-    if (!outcome.ok() || *outcome == Outcome::kEnded) break;
-    // Everything printed so far stays printed: the next call starts behind it.
-    if (!cursor_.empty()) *options_.request.mutable_start()->mutable_cursor() = cursor_.cursor();
-  }
+  SignalWatcher watcher([this](int) { follower_.Interrupt(); });
+  const absl::Status result = follower_.Run();
   // What was printed is committed even if the stream failed afterwards.
   const absl::Status committed = Commit(/*force=*/true);
   return result.ok() ? committed : result;
 }
 
-absl::StatusOr<Tailer::Outcome> Tailer::RunStream() {
-  PayloadStream stream(channel_, options_.request);
-  {
-    absl::MutexLock lock(&mutex_);
-    if (reconnector_.stopped()) return Outcome::kEnded;
-    stream_ = &stream;
-  }
-  StreamMessage message;
-  absl::Status processed;
-  while (processed.ok() && !finished() && stream.Read(&message)) {
-    reconnector_.OnProgress();
-    processed = Process(message);
-  }
-  if (!processed.ok() || finished()) stream.Cancel();
-  const absl::Status status = stream.Finish();
-  {
-    absl::MutexLock lock(&mutex_);
-    stream_ = nullptr;
-  }
-  RETURN_IF_ERROR(processed);
-  if (finished() || reconnector_.stopped() || status.ok()) return Outcome::kEnded;
-  if (options_.request.follow() && reconnector_.ShouldRetry(status)) return Outcome::kAgain;
-  if (reconnector_.stopped()) return Outcome::kEnded;
-  return FromRpc(status, context_.address());
-}
-
-absl::Status Tailer::Process(const StreamMessage& message) {
-  const v1::Cursor flushed = cursor_.cursor();
+absl::StatusOr<bool> Tailer::Process(const StreamMessage& message) {
+  const v1::Cursor flushed = cursor().cursor();
   for (const BatchView& batch : message.batches) {
     const BatchHeader& header = batch.header();
     // Normally where the batch begins; after a reconnect it may begin with what we had.
-    const uint64_t from = std::max(header.first_offset, cursor_.Next(header.worker));
+    const uint64_t from = std::max(header.first_offset, cursor().Next(header.worker));
     const uint64_t limit =
         options_.count > 0 ? options_.count - printed_ : std::numeric_limits<uint64_t>::max();
     const uint64_t printed = printer_.Print(batch, from, limit);
     printed_ += printed;
-    if (printed > 0) cursor_.Advance(header.worker, from + printed);
+    if (printed > 0) cursor().Advance(header.worker, from + printed);
     if (finished()) break;
   }
   if (absl::Status status = printer_.Flush(); !status.ok()) {
     // What was not written must come again: it is not committed.
-    cursor_.Set(flushed);
+    cursor().Set(flushed);
     return status;
   }
-  if (finished()) return absl::OkStatus();
+  if (finished()) return false;
   if (message.gap.has_value()) TellGap(*message.gap);
-  cursor_.Pass(message);
-  return Commit(/*force=*/false);
+  cursor().Pass(message);
+  RETURN_IF_ERROR(Commit(/*force=*/false));
+  return true;
 }
 
 void Tailer::TellGap(const v1::Gap& gap) {
@@ -112,18 +73,18 @@ absl::Status Tailer::Commit(bool force) {
   const SteadyTime now = context_.clock().Steady();
   if (!force && now - commit_time_ < kCommitInterval) return absl::OkStatus();
   commit_time_ = now;
-  if (cursor_.empty() ||
-      google::protobuf::util::MessageDifferencer::Equals(committed_, cursor_.cursor())) {
+  if (cursor().empty() ||
+      google::protobuf::util::MessageDifferencer::Equals(committed_, cursor().cursor())) {
     return absl::OkStatus();
   }
   if (!options_.cursor_file.empty()) {
-    RETURN_IF_ERROR(SaveCursor(options_.cursor_file, cursor_.cursor()));
+    RETURN_IF_ERROR(SaveCursor(options_.cursor_file, cursor().cursor()));
   }
   if (!options_.subscription.empty()) {
     v1::CommitCursorRequest request;
     request.set_server(options_.request.server());
     request.set_subscription(options_.subscription);
-    *request.mutable_cursor() = cursor_.cursor();
+    *request.mutable_cursor() = cursor().cursor();
     const auto answer =
         context_.Call<v1::PayloadService>(&v1::PayloadService::Stub::CommitCursor, request);
     // A coordinator that is away will get the cursor after the stream is up again.
@@ -132,7 +93,7 @@ absl::Status Tailer::Commit(bool force) {
     }
     if (!answer.ok()) return absl::OkStatus();
   }
-  committed_ = cursor_.cursor();
+  committed_ = cursor().cursor();
   return absl::OkStatus();
 }
 

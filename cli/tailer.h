@@ -1,17 +1,13 @@
 // Reads a server's payloads, prints them, and remembers how far it is.
 #pragma once
 
-#include <memory>
 #include <string>
 
-#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
-#include "absl/synchronization/mutex.h"
+#include "absl/status/statusor.h"
 #include "center/v1/payload.grpc.pb.h"
 #include "cli/context.h"
-#include "cli/cursor.h"
-#include "cli/payload_stream.h"
-#include "cli/retry.h"
+#include "cli/follow.h"
 #include "cli/tail_print.h"
 
 namespace center::cli {
@@ -34,28 +30,21 @@ class Tailer {
   absl::Status Run();
 
  private:
-  enum class Outcome { kEnded, kAgain };
-
-  // One call of the rpc.
-  absl::StatusOr<Outcome> RunStream();
-  absl::Status Process(const StreamMessage& message);
+  // True: go on.
+  absl::StatusOr<bool> Process(const StreamMessage& message);
   void TellGap(const v1::Gap& gap);
   // Stores the cursor when enough time has passed since the last time, or `force`.
   absl::Status Commit(bool force);
   bool finished() const { return options_.count > 0 && printed_ >= options_.count; }
-  void Interrupt() ABSL_LOCKS_EXCLUDED(mutex_);
+  CursorTracker& cursor() { return follower_.cursor(); }
 
   Context& context_;
-  TailOptions options_;
+  const TailOptions options_;
   PayloadPrinter printer_;
-  Reconnector reconnector_;
-  CursorTracker cursor_;
   v1::Cursor committed_;
   SteadyTime commit_time_;
   uint64_t printed_ = 0;
-  std::shared_ptr<grpc::Channel> channel_;
-  absl::Mutex mutex_;
-  PayloadStream* stream_ ABSL_GUARDED_BY(mutex_) = nullptr;
+  Follower follower_;
 };
 
 }  // namespace center::cli

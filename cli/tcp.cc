@@ -1,5 +1,7 @@
 #include "cli/tcp.h"
 
+#include <linux/tcp.h>
+#include <netinet/in.h>
 #include <poll.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -20,6 +22,21 @@ absl::Status Broken(const Target& target, int errno_value) {
   return WithHint(absl::AbortedError(absl::StrCat(target.ToString(), " closed the connection: ",
                                                   ErrnoStatus(errno_value, "send").message())),
                   "`centerctl events` says why when a limit or a malformed payload was the cause.");
+}
+
+// After the other side has closed. It may have done so before our last bytes reached it: then its
+// kernel has refused these, which read(2) does not tell, since the orderly end came first.
+absl::Status EverythingTaken(int fd, const Target& target) {
+  tcp_info info{};
+  socklen_t size = sizeof info;
+  // In this order: what is refused in between is no longer waiting, but an error.
+  const bool asked = ::getsockopt(fd, IPPROTO_TCP, TCP_INFO, &info, &size) == 0;
+  int error = 0;
+  size = sizeof error;
+  if (::getsockopt(fd, SOL_SOCKET, SO_ERROR, &error, &size) != 0) return Broken(target, errno);
+  if (error != 0) return Broken(target, error);
+  if (!asked || (info.tcpi_unacked == 0 && info.tcpi_notsent_bytes == 0)) return absl::OkStatus();
+  return Broken(target, EPIPE);
 }
 
 }  // namespace
@@ -95,7 +112,7 @@ absl::Status FinishSending(int fd, absl::Duration timeout, const Target& target)
     // An interrupted wait (SIGCONT is enough) says nothing about the socket: recv could block.
     if (ready < 0 && errno == EINTR) continue;
     const ssize_t got = ::recv(fd, ignored, sizeof ignored, 0);
-    if (got == 0) return absl::OkStatus();
+    if (got == 0) return EverythingTaken(fd, target);
     if (got < 0 && errno != EINTR) return Broken(target, errno);
   }
 }

@@ -30,10 +30,15 @@ void ConnectionTable::Add(std::shared_ptr<Connection> connection) {
   connections_.push_back(std::move(connection));
 }
 
-void ConnectionTable::Close(Connection& connection) {
+void ConnectionTable::Close(Connection& connection, ConnectionEnd end) {
   if (connection.closed) return;
   connection.closed = true;
   connection.carry.Clear();
+  if (end == ConnectionEnd::kOrderly) {
+    const linger off{};
+    // Where it fails the producer sees a reset, and sends again what is stored already.
+    (void)::setsockopt(connection.socket.native_handle(), SOL_SOCKET, SO_LINGER, &off, sizeof off);
+  }
   asio::error_code ignored;  // a socket whose close fails is closed all the same
   connection.socket.close(ignored);
   const auto found = per_address_.find(connection.address);

@@ -42,6 +42,11 @@ struct Connection {
 // The IP address of a peer as a number.
 absl::uint128 AddressKey(const sockaddr_storage& address);
 
+// How a connection ends. A producer takes an orderly end (FIN) for the word that everything it sent
+// is stored, so it gets one only then, and a reset (RST) otherwise. The sockets are made such that
+// the kernel resets them when the worker dies: see PrepareListener.
+enum class ConnectionEnd { kOrderly, kReset };
+
 class ConnectionTable {
  public:
   size_t size() const { return connections_.size(); }
@@ -50,7 +55,7 @@ class ConnectionTable {
 
   void Add(std::shared_ptr<Connection> connection);
   // Closes its socket and forgets it. Nothing happens when it is closed already.
-  void Close(Connection& connection);
+  void Close(Connection& connection, ConnectionEnd end);
   // The one whose unfinished frame holds the most memory; null when none does.
   std::shared_ptr<Connection> LargestCarry() const;
 

@@ -69,7 +69,7 @@ class IngestServer::Impl : public std::enable_shared_from_this<IngestServer::Imp
   void FinishDrainIfDone();
   void Linger(SteadyTime deadline);
   void ReadWhatIsThere();
-  void CloseAll();
+  void CloseAll(bool stored);
   void NotifyDrained();
 
   // server_reading.cc
@@ -82,10 +82,10 @@ class IngestServer::Impl : public std::enable_shared_from_this<IngestServer::Imp
   ReadOutcome ReadOnce(Connection& connection);
   void ReserveForFrame(Connection& connection);
   void Process(Connection& connection, char* buffer, size_t size, bool in_carry);
-  void OnStreamEnd(Connection& connection);
+  ReadOutcome OnStreamEnd(Connection& connection);
   void OnStreamError(Connection& connection, int error);
   void EnforceBufferBudget();
-  void Close(Connection& connection);
+  void Close(Connection& connection, ConnectionEnd end);
   void Reject(Connection& connection, RejectCause cause, std::string reason, uint64_t position);
   void Refuse(const std::string& peer, RejectCause cause, const std::string& reason);
   void CountTruncated(const Connection& connection, absl::string_view why, absl::string_view what);

@@ -58,8 +58,11 @@ void IngestServer::Impl::Drain(absl::Duration timeout, std::function<void()> don
 void IngestServer::Impl::Stop() {
   if (state_ == State::kStopped) return;
   acceptor_->Close();
-  CloseAll();
-  if (!failed_ && !Flush()) {
+  // Before the connections are closed: that tells their producers that everything is stored.
+  const bool stored = Flush();
+  if (state_ == State::kStopped) return;  // the journal has failed, which has stopped everything
+  CloseAll(stored);
+  if (!failed_ && !stored) {
     spdlog::error("{} received payloads ({} bytes) are lost: the journal takes nothing: {}",
                   group_.payloads(), group_.bytes(), blocked_reason());
   }
@@ -75,13 +78,12 @@ void IngestServer::Impl::NotifyDrained() {
   asio::post(io_, std::exchange(on_drained_, nullptr));
 }
 
-void IngestServer::Impl::CloseAll() {
+void IngestServer::Impl::CloseAll(bool stored) {
   while (table_.size() > 0) {
     const std::shared_ptr<Connection> connection = table_.all().back();
-    if (connection->unfinished_since_ms >= 0) {
-      CountTruncated(*connection, "the worker ends", "an unfinished frame");
-    }
-    Close(*connection);
+    const bool unfinished = connection->unfinished_since_ms >= 0;
+    if (unfinished) CountTruncated(*connection, "the worker ends", "an unfinished frame");
+    Close(*connection, stored && !unfinished ? ConnectionEnd::kOrderly : ConnectionEnd::kReset);
   }
 }
 

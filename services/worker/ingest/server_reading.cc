@@ -70,7 +70,7 @@ bool IngestServer::Impl::SendBanner(Connection& connection) {
   if (sent == static_cast<ssize_t>(options_.banner.size())) return true;
   spdlog::info("{}: the banner could not be sent: {}", connection.peer,
                sent < 0 ? std::strerror(errno) : "the send buffer is full");
-  Close(connection);
+  Close(connection, ConnectionEnd::kReset);
   return false;
 }
 
@@ -116,11 +116,8 @@ IngestServer::Impl::ReadOutcome IngestServer::Impl::ReadOnce(Connection& connect
       ::recv(connection.socket.native_handle(), buffer + kept, room, MSG_DONTWAIT);
   if (received <= 0) {
     if (received < 0 && (errno == EAGAIN || errno == EINTR)) return ReadOutcome::kDrained;
-    if (received == 0) {
-      OnStreamEnd(connection);
-    } else {
-      OnStreamError(connection, errno);
-    }
+    if (received == 0) return OnStreamEnd(connection);
+    OnStreamError(connection, errno);
     return ReadOutcome::kEnded;
   }
   const size_t fresh = static_cast<size_t>(received);
@@ -192,7 +189,10 @@ void IngestServer::Impl::Process(Connection& connection, char* buffer, size_t si
   if (budget_.exceeded()) EnforceBufferBudget();
 }
 
-void IngestServer::Impl::OnStreamEnd(Connection& connection) {
+// What the connection sent before is appended already: its turn comes after the append of the turn
+// in which that was read. Two ends are other: with a last line that nothing terminated, and within
+// the final reads of a drain.
+IngestServer::Impl::ReadOutcome IngestServer::Impl::OnStreamEnd(Connection& connection) {
   Carry& carry = connection.carry;
   const ScanLimits limits{.sizes = {sizes_.get(), kBatchPayloadsMax}, .data_bytes = kBatchBytesMax};
   const ScanResult result = connection.framer.Finish(carry.data(), carry.size(), limits);
@@ -200,13 +200,16 @@ void IngestServer::Impl::OnStreamEnd(Connection& connection) {
     group_.Add({.peer = connection.peer, .receive_time_ns = clock_.WallNanos()},
                {carry.data(), result.data_bytes}, {sizes_.get(), result.count});
     group_.Keep(std::move(carry));
-    ScheduleFlush();
+  }
+  if ((result.count > 0 || state_ == State::kDraining) && !group_.empty() && !Flush()) {
+    return ReadOutcome::kBlocked;  // comes back to the same end once the journal takes it
   }
   if (!result.error.ok()) {
     CountTruncated(connection, "closed by its peer", result.error.message());
   }
   spdlog::debug("{} disconnected", connection.peer);
-  Close(connection);
+  Close(connection, result.error.ok() ? ConnectionEnd::kOrderly : ConnectionEnd::kReset);
+  return ReadOutcome::kEnded;
 }
 
 void IngestServer::Impl::OnStreamError(Connection& connection, int error) {
@@ -215,7 +218,7 @@ void IngestServer::Impl::OnStreamError(Connection& connection, int error) {
   } else {
     spdlog::debug("{}: {}", connection.peer, std::strerror(error));
   }
-  Close(connection);
+  Close(connection, ConnectionEnd::kReset);
 }
 
 void IngestServer::Impl::CountTruncated(const Connection& connection, absl::string_view why,
@@ -240,8 +243,8 @@ void IngestServer::Impl::EnforceBufferBudget() {
   }
 }
 
-void IngestServer::Impl::Close(Connection& connection) {
-  table_.Close(connection);
+void IngestServer::Impl::Close(Connection& connection, ConnectionEnd end) {
+  table_.Close(connection, end);
   PublishState();
   if (state_ == State::kDraining && table_.size() == 0) {
     asio::post(io_, [self = shared_from_this()] { self->FinishDrainIfDone(); });
@@ -257,7 +260,8 @@ void IngestServer::Impl::Reject(Connection& connection, RejectCause cause, std::
                                     .cause = cause,
                                     .reason = std::move(reason),
                                     .stream_position = position};
-  Close(connection);
+  Close(connection,
+        cause == RejectCause::kIdleTimeout ? ConnectionEnd::kOrderly : ConnectionEnd::kReset);
   if (on_reject_) on_reject_(rejected);
 }
 

@@ -1,6 +1,8 @@
 // Producer connections against a plain TCP server.
 #include "cli/tcp.h"
 
+#include <sys/socket.h>
+
 #include "absl/strings/str_cat.h"
 #include "tests/unit/cli/fake_coordinator.h"
 #include "tests/unit/cli/tcp_sink.h"
@@ -104,6 +106,23 @@ TEST_F(TcpTest, AConnectionThatTheServerBreaksIsSaid) {
   EXPECT_EQ(ExitCodeOf(status), kExitFailure);
   EXPECT_THAT(Explain(status), AllOf(HasSubstr(sink.address()), HasSubstr("closed the connection"),
                                      HasSubstr("`centerctl events` says why")));
+}
+
+TEST_F(TcpTest, AnEndBeforeEverythingWasTakenIsNoSuccess) {
+  const auto listener = ListenTcp("127.0.0.1", 0, 1);
+  ASSERT_TRUE(listener.ok());
+  const int small = 4096;
+  ASSERT_EQ(setsockopt(listener->get(), SOL_SOCKET, SO_RCVBUF, &small, sizeof small), 0);
+  const Target target{.host = "127.0.0.1", .port = *LocalPort(listener->get())};
+  const auto fd = ConnectToTarget(target);
+  ASSERT_TRUE(fd.ok()) << fd.status();
+  const ScopedFd peer(accept(listener->get(), nullptr, nullptr));
+  ASSERT_TRUE(peer.valid());
+  // More than the peer's window, less than what a send takes without waiting.
+  ASSERT_TRUE(SendAll(fd->get(), std::string(64 << 10, 'x'), target).ok());
+  ASSERT_EQ(shutdown(peer.get(), SHUT_WR), 0);
+  const absl::Status finished = FinishSending(fd->get(), absl::Seconds(30), target);
+  EXPECT_TRUE(absl::IsAborted(finished)) << finished;
 }
 
 std::string Frame(v1::Framing framing, absl::string_view payload) {

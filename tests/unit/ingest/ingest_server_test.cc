@@ -72,6 +72,54 @@ TEST_F(IngestServerTest, HalfClosedConnectionIsReadToItsEndAndClosed) {
   ASSERT_TRUE(RunUntil([&] { return producer->IsClosed(); }));
 }
 
+TEST_F(IngestServerTest, AnOrderlyCloseComesWhenEverythingIsStored) {
+  StartServer();
+  auto producer = Connect();
+  producer->Send("one\nlast");
+  producer->ShutdownWrite();
+  ASSERT_TRUE(RunUntil([&] { return producer->IsClosed(); }));
+  EXPECT_EQ(journal_.next_offset(), 2u);
+  EXPECT_FALSE(producer->IsReset());
+}
+
+TEST_F(IngestServerTest, TheCloseWaitsForAFullJournal) {
+  StartServer();
+  auto producer = Connect();
+  producer->Send("last");
+  producer->ShutdownWrite();
+  journal_.SetFull(true);
+  ASSERT_TRUE(RunUntil([&] { return journal_.attempts() >= 3; }));
+  EXPECT_FALSE(producer->IsClosed());
+  journal_.SetFull(false);
+  ASSERT_TRUE(RunUntil([&] { return producer->IsClosed(); }));
+  EXPECT_FALSE(producer->IsReset());
+  EXPECT_THAT(journal_.Payloads(), ElementsAre("last"));
+}
+
+TEST_F(IngestServerTest, WhatIsNotStoredEndsInAReset) {
+  journal_.SetBroken();
+  StartServer();
+  auto producer = Connect();
+  producer->Send("last");
+  producer->ShutdownWrite();
+  ASSERT_TRUE(RunUntil([&] { return producer->IsClosed(); }));
+  EXPECT_TRUE(producer->IsReset());
+}
+
+TEST_F(IngestServerTest, AFrameThatIsDroppedEndsInAReset) {
+  options_.max_payload_bytes = 4;
+  StartServer();
+  auto too_long = Connect();
+  too_long->Send("12345");
+  ASSERT_TRUE(RunUntil([&] { return too_long->IsClosed(); }));
+  EXPECT_TRUE(too_long->IsReset());
+  auto server_ends = Connect();
+  server_ends->Send("123");
+  ASSERT_TRUE(RunUntil([&] { return server_->counters().buffer_bytes > 0; }));
+  server_->StopNow();
+  EXPECT_TRUE(server_ends->IsReset());
+}
+
 TEST_F(IngestServerTest, ResetInsideALineDropsAndCountsIt) {
   StartServer();
   auto producer = Connect();
@@ -189,7 +237,7 @@ TEST_F(IngestServerTest, BannerIsSentOnConnect) {
   ASSERT_TRUE(RunUntil([&] { return producer->Received() == options_.banner; }));
 }
 
-TEST_F(IngestServerTest, AcceptedSocketsProbeSilentPeers) {
+TEST_F(IngestServerTest, AcceptedSocketsProbeSilentPeersAndAreResetByDeath) {
   StartServer();
   auto producer = Connect();
   ASSERT_TRUE(RunUntilConnections(1));
@@ -206,6 +254,11 @@ TEST_F(IngestServerTest, AcceptedSocketsProbeSilentPeers) {
       EXPECT_EQ(::getsockopt(fd, level, name, &value, &size), 0);
       return value;
     };
+    linger on_death{};
+    socklen_t size = sizeof on_death;
+    EXPECT_EQ(::getsockopt(fd, SOL_SOCKET, SO_LINGER, &on_death, &size), 0);
+    EXPECT_TRUE(on_death.l_onoff == 1 && on_death.l_linger == 0)
+        << "a worker that dies would end its connections as if everything were stored";
     EXPECT_EQ(option(SOL_SOCKET, SO_KEEPALIVE), 1);
     EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPIDLE), 60);
     EXPECT_EQ(option(IPPROTO_TCP, TCP_KEEPINTVL), 10);
@@ -250,6 +303,7 @@ TEST_F(IngestServerTest, DrainTimeoutStoresWhatTheSocketsHoldAndCloses) {
   ASSERT_TRUE(RunUntil([&] { return done; }));
   EXPECT_THAT(journal_.Payloads(), SizeIs(10'000));
   EXPECT_TRUE(producer->IsClosed());
+  EXPECT_FALSE(producer->IsReset());
   EXPECT_EQ(server_->counters().connections, 0u);
 }
 

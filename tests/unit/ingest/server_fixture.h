@@ -51,6 +51,7 @@ class Producer {
   bool IsClosed() {
     char byte = 0;
     const ssize_t n = ::recv(fd_.get(), &byte, 1, MSG_DONTWAIT | MSG_PEEK);
+    reset_ = reset_ || (n < 0 && errno == ECONNRESET);  // told once
     return n == 0 || (n < 0 && errno != EAGAIN);
   }
   // True when the server has ended the stream, and has not reset the connection.
@@ -61,6 +62,8 @@ class Producer {
     return ::recv(fd_.get(), &byte, 1, MSG_DONTWAIT | MSG_PEEK) == 0 &&
            ::getsockopt(fd_.get(), SOL_SOCKET, SO_ERROR, &error, &size) == 0 && error == 0;
   }
+  // True when the server has closed it with a reset: not everything that was sent is stored.
+  bool IsReset() { return IsClosed() && reset_; }
   // What the server has sent so far.
   std::string Received() {
     char buffer[8192];
@@ -75,6 +78,7 @@ class Producer {
 
  private:
   ScopedFd fd_;
+  bool reset_ = false;
 };
 
 class ServerFixture : public ::testing::Test {
