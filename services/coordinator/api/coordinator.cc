@@ -136,6 +136,8 @@ struct Coordinator::Parts {
   }
 
   absl::Status Serve();
+  // Says that this coordinator is there, and how the one before has ended.
+  absl::Status Announce();
   // `why`: who wants it, for people.
   void OnStopRequested(const std::string& why);
   // When no worker is left: ends the streams, then the loop, as soon as gRPC has let go.
@@ -197,7 +199,34 @@ absl::Status Coordinator::Parts::Serve() {
     self.add_addresses(ValidUtf8(address.ToString()));
     spdlog::info("serving gRPC on {}", address.ToString());
   }
+  RETURN_IF_ERROR(Announce());
   return fleet.Reconcile(AddressForWorkers(bound.addresses));
+}
+
+absl::Status Coordinator::Parts::Announce() {
+  ASSIGN_OR_RETURN(const auto before, store->BeginRun({.version = CENTER_VERSION,
+                                                       .pid = ::getpid(),
+                                                       .start_time = RealClock().Wall()}));
+  v1::Event event;
+  event.set_type(v1::EVENT_TYPE_COORDINATOR_STARTED);
+  event.set_subject("coordinator");
+  std::string reason = absl::StrCat("version ", CENTER_VERSION, ", process ", ::getpid(),
+                                    ", data directory ", data_dir.path());
+  if (before.has_value()) {
+    absl::StrAppend(&reason, "; the one before (version ", before->version, ", process ",
+                    before->pid,
+                    before->ended ? ") ended in order"
+                                  : ") did not end in order: it was killed or crashed, or the "
+                                    "machine went down");
+    (*event.mutable_details())["previous_ended"] = before->ended ? "true" : "false";
+    (*event.mutable_details())["previous_pid"] = absl::StrCat(before->pid);
+    (*event.mutable_details())["previous_version"] = before->version;
+  }
+  event.set_reason(std::move(reason));
+  (*event.mutable_details())["version"] = CENTER_VERSION;
+  (*event.mutable_details())["pid"] = absl::StrCat(::getpid());
+  events.Append(std::move(event));
+  return absl::OkStatus();
 }
 
 void Coordinator::Parts::OnStopRequested(const std::string& why) {
@@ -232,7 +261,8 @@ Coordinator::~Coordinator() = default;
 
 absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Create(CoordinatorOptions options) {
   ASSIGN_OR_RETURN(DataDir data_dir, DataDir::Open(options.data_dir));
-  ASSIGN_OR_RETURN(auto store, state::Store::Open(data_dir.database()));
+  ASSIGN_OR_RETURN(auto store,
+                   state::Store::Open(data_dir.database(), {.events_max = options.events_max}));
   auto parts = std::make_unique<Parts>(std::move(options), std::move(data_dir), std::move(store));
   absl::Status served = parts->Serve();
   // Not make_unique: the constructor is private.
@@ -249,6 +279,9 @@ const std::vector<NetAddress>& Coordinator::addresses() const { return parts_->b
 
 void Coordinator::Run() {
   parts_->loop.Run();
+  if (const absl::Status ended = parts_->store->EndRun(); !ended.ok()) {
+    spdlog::error("the next coordinator will not know that this one ended in order: {}", ended);
+  }
   spdlog::info("stopped");
 }
 

@@ -25,8 +25,6 @@ absl::Status Fleet::Reconcile(const std::string& coordinator_address) {
     dirty_.insert(record.name);
     entry.record = std::move(record);
   }
-  AddEvent(v1::EVENT_TYPE_COORDINATOR_STARTED, "coordinator",
-           absl::StrCat("data directory ", launch_.data_dir->path()));
   RETURN_IF_ERROR(ReapOrphans());
   for (auto& [name, entry] : servers_) {
     if (entry.orphans == 0 && entry.record.desired_running) Restart(name);
