@@ -33,6 +33,7 @@ struct Flags {
   bool insecure = false;
   std::string log_format = "text";
   std::string log_level = "info";
+  uint64_t events_max = state::kEventsMax;
   std::string stacks_timeout = "2s";
   int64_t dump_stacks = 0;  // of this process, rather than be a coordinator
   std::string job_store_bytes = FormatByteSize(JobLimits{}.store_bytes);
@@ -91,6 +92,9 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn, error or critical")
       ->capture_default_str();
+  app.add_option("--events-max", flags.events_max, "How many events are kept")
+      ->check(CLI::Range(state::kEventsMaxLeast, state::kEventsMaxMost))
+      ->capture_default_str();
   app.add_option("--stacks-timeout", flags.stacks_timeout,
                  "How long taking the stacks of a worker may take: it is killed without them then")
       ->check(CheckStacksTimeout)
@@ -148,6 +152,7 @@ int Run(const Flags& flags) {
                                           .worker_program = *std::move(worker),
                                           .log_format = flags.log_format,
                                           .log_level = flags.log_level,
+                                          .events_max = flags.events_max,
                                           .stacks_program = "/proc/self/exe",
                                           .stacks_timeout = ToSteady(flags.stacks_timeout),
                                           .jobs = jobs});

@@ -112,6 +112,20 @@ TEST_F(DeathsTest, AStoppedWorkerIsExaminedKilledAndReplacedWhileItsSiblingServe
   EXPECT_EQ(server->workers(0).last_exit().stack(), stack->second);
 }
 
+TEST_F(DeathsTest, EventsTellWhoStoppedTheCoordinatorAndWhetherItEndedInOrder) {
+  fleet_.Stop();
+  fleet_.Start();
+  const auto stopping = fleet_.WaitEvent(v1::EVENT_TYPE_COORDINATOR_STOPPING, "coordinator");
+  ASSERT_TRUE(stopping.ok()) << stopping.status();
+  EXPECT_THAT(stopping->reason(), AllOf(HasSubstr("SIGTERM"), HasSubstr(ThisTest())));
+  fleet_.KillCoordinator();
+  fleet_.Start();
+  const RunResult events = fleet_.Ctl({"events"});
+  EXPECT_EQ(events.exit_code, 0) << events.err;
+  EXPECT_THAT(events.out, AllOf(HasSubstr(") ended in order"), HasSubstr("did not end in order"),
+                                HasSubstr("version ")));
+}
+
 TEST_F(DeathsTest, TheStacksOfAHealthyWorkerAreShownAndItGoesOn) {
   const uint16_t port = fleet_.MustStart("default", SmallSpec());
   const pid_t pid = fleet_.WorkerPid("default", 0);

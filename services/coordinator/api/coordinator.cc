@@ -178,6 +178,8 @@ struct Coordinator::Parts {
     if (health != nullptr) health->SetServingStatus("center.v1/server/" + server, serving);
   }
   absl::Status Serve();
+  // Says that this coordinator is there, and how the one before has ended.
+  absl::Status Announce();
   // `why`: who wants it, for people.
   void OnStopRequested(const std::string& why);
   void OnLeaveRequested(const std::string& why);
@@ -253,6 +255,7 @@ absl::Status Coordinator::Parts::Serve() {
     self.add_addresses(ValidUtf8(address.ToString()));
     spdlog::info("serving gRPC on {}", address.ToString());
   }
+  RETURN_IF_ERROR(Announce());
   const std::string handover_path = data_dir.HandoverPath();
   ASSIGN_OR_RETURN(handovers, HandoverServer::Listen(
                                   loop, handover_path, [this](Handover handover, int64_t pid) {
@@ -260,6 +263,32 @@ absl::Status Coordinator::Parts::Serve() {
                                   }));
   return fleet.Reconcile({.coordinator = AddressForWorkers(bound.addresses),
                           .handover = absl::StrCat("unix:", handover_path)});
+}
+
+absl::Status Coordinator::Parts::Announce() {
+  ASSIGN_OR_RETURN(const auto before, store->BeginRun({.version = CENTER_VERSION,
+                                                       .pid = ::getpid(),
+                                                       .start_time = RealClock().Wall()}));
+  v1::Event event;
+  event.set_type(v1::EVENT_TYPE_COORDINATOR_STARTED);
+  event.set_subject("coordinator");
+  std::string reason = absl::StrCat("version ", CENTER_VERSION, ", process ", ::getpid(),
+                                    ", data directory ", data_dir.path());
+  if (before.has_value()) {
+    absl::StrAppend(&reason, "; the one before (version ", before->version, ", process ",
+                    before->pid,
+                    before->ended ? ") ended in order"
+                                  : ") did not end in order: it was killed or crashed, or the "
+                                    "machine went down");
+    (*event.mutable_details())["previous_ended"] = before->ended ? "true" : "false";
+    (*event.mutable_details())["previous_pid"] = absl::StrCat(before->pid);
+    (*event.mutable_details())["previous_version"] = before->version;
+  }
+  event.set_reason(std::move(reason));
+  (*event.mutable_details())["version"] = CENTER_VERSION;
+  (*event.mutable_details())["pid"] = absl::StrCat(::getpid());
+  events.Append(std::move(event));
+  return absl::OkStatus();
 }
 
 void Coordinator::Parts::OnStopRequested(const std::string& why) {
@@ -308,7 +337,8 @@ Coordinator::~Coordinator() = default;
 
 absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Create(CoordinatorOptions options) {
   ASSIGN_OR_RETURN(DataDir data_dir, DataDir::Open(options.data_dir));
-  ASSIGN_OR_RETURN(auto store, state::Store::Open(data_dir.database()));
+  ASSIGN_OR_RETURN(auto store,
+                   state::Store::Open(data_dir.database(), {.events_max = options.events_max}));
   // Answers go through the control thread, which comes with the parts.
   auto post = std::make_shared<Post>();
   ASSIGN_OR_RETURN(auto job_store,
@@ -332,6 +362,9 @@ const std::vector<NetAddress>& Coordinator::addresses() const { return parts_->b
 
 void Coordinator::Run() {
   parts_->loop.Run();
+  if (const absl::Status ended = parts_->store->EndRun(); !ended.ok()) {
+    spdlog::error("the next coordinator will not know that this one ended in order: {}", ended);
+  }
   spdlog::info("stopped");
 }
 

@@ -11,6 +11,7 @@
 #include "services/common/clock.h"
 #include "services/common/net_address.h"
 #include "services/coordinator/api/job_manager.h"
+#include "services/coordinator/state/store.h"
 
 namespace center::coordinator {
 
@@ -20,6 +21,7 @@ struct CoordinatorOptions {
   std::string worker_program;       // path of center-worker
   std::string log_format = "text";  // of the workers
   std::string log_level = "info";
+  uint64_t events_max = state::kEventsMax;  // kept
   // Takes the stacks of workers (see StackHelper). Empty: they are not taken.
   std::string stacks_program;
   SteadyDuration stacks_timeout = std::chrono::seconds(2);

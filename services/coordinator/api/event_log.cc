@@ -18,6 +18,7 @@ bool IsTrouble(v1::EventType type) {
     case v1::EVENT_TYPE_WORKER_FAILED:
     case v1::EVENT_TYPE_JOURNAL_GAP:
     case v1::EVENT_TYPE_INGEST_BLOCKED:
+    case v1::EVENT_TYPE_LIMIT_REACHED:
       return true;
     default:
       return false;
@@ -62,6 +63,19 @@ void EventLog::Append(v1::Event event) {
   for (Follower* follower : followers) {
     if (followers_.contains(follower)) follower->OnNewEvents();
   }
+}
+
+void EventLog::LimitReached(absl::string_view limit, absl::string_view subject,
+                            absl::string_view reason) {
+  const absl::Time now = clock_.Wall();
+  std::erase_if(limits_, [now](const auto& told) { return now - told.second >= kLimitInterval; });
+  if (!limits_.try_emplace({std::string(limit), std::string(subject)}, now).second) return;
+  v1::Event event;
+  event.set_type(v1::EVENT_TYPE_LIMIT_REACHED);
+  event.set_subject(std::string(subject));
+  event.set_reason(std::string(reason));
+  (*event.mutable_details())["limit"] = std::string(limit);
+  Append(std::move(event));
 }
 
 absl::StatusOr<EventLog::Page> EventLog::Read(const state::EventQuery& query) const {

@@ -6,9 +6,14 @@
 // Control thread only.
 #pragma once
 
+#include <map>
 #include <set>
+#include <string>
+#include <utility>
 
 #include "absl/status/statusor.h"
+#include "absl/strings/string_view.h"
+#include "absl/time/time.h"
 #include "center/v1/event.pb.h"
 #include "services/common/clock.h"
 #include "services/coordinator/state/store.h"
@@ -30,6 +35,12 @@ class EventLog {
   // log only.
   void Append(v1::Event event);
 
+  // A limit of the coordinator has turned somebody away: an event, but no more than one within
+  // kLimitInterval for the same limit and subject, so that who asks without an end does not fill
+  // the log.
+  static constexpr absl::Duration kLimitInterval = absl::Minutes(1);
+  void LimitReached(absl::string_view limit, absl::string_view subject, absl::string_view reason);
+
   struct Page {
     std::vector<v1::Event> events;
     bool history_gone = false;
@@ -43,6 +54,7 @@ class EventLog {
  private:
   state::Store& store_;
   Clock& clock_;
+  std::map<std::pair<std::string, std::string>, absl::Time> limits_;  // told last
   std::set<Follower*> followers_;
 };
 

@@ -3,6 +3,7 @@
 #include <deque>
 #include <string>
 
+#include "absl/strings/str_cat.h"
 #include "services/common/rpc/status.h"
 
 namespace center::coordinator {
@@ -63,6 +64,9 @@ class EventServiceImpl::Stream final : public grpc::ServerWriteReactor<v1::Watch
       return End(rpc::InvalidFields({{"since_time", "cannot be combined with since_id"}}));
     }
     if (service_.streams_.size() >= kEventStreamsMax) {
+      service_.events_.LimitReached(
+          "STREAM_LIMIT", "coordinator",
+          absl::StrCat("a reader of events was turned away: ", kEventStreamsMax, " have streams"));
       return End(rpc::WithReason(absl::ResourceExhaustedError("too many event streams are open"),
                                  "STREAM_LIMIT"));
     }

@@ -138,6 +138,9 @@ void Fleet::StartChecked(const v1::StartServerRequest& request, SteadyTime deadl
     // The port that the kernel chose stays the server's own until another one is asked for.
     if (port == 0 && !request.spec().has_port()) port = entry.record.port;
   } else if (servers_.size() >= kServersMax) {
+    deps_.events->LimitReached("SERVER_LIMIT", "coordinator",
+                               absl::StrCat("server '", name, "' was refused: there are ",
+                                            kServersMax, ", the most there can be"));
     return answer(
         rpc::WithReason(absl::ResourceExhaustedError(absl::StrCat(
                             "there are ", kServersMax, " servers, the most there can be")),

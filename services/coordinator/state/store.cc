@@ -76,10 +76,11 @@ ServerRecord ReadServer(const Statement& row) {
 
 }  // namespace
 
-absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path) {
+absl::StatusOr<std::unique_ptr<Store>> Store::Open(const std::string& path,
+                                                   const StoreOptions& options) {
   ASSIGN_OR_RETURN(Database database, Database::Open(path));
   // Not make_unique: the constructor is private.
-  std::unique_ptr<Store> store(new Store(std::move(database)));
+  std::unique_ptr<Store> store(new Store(std::move(database), options));
   absl::MutexLock lock(&store->mutex_);
   if (absl::Status status = store->Prepare(); !status.ok()) {
     return absl::Status(status.code(), absl::StrCat(path, ": ", status.message()));
@@ -92,7 +93,8 @@ absl::Status Store::Prepare() {
   RETURN_IF_ERROR(database_.Execute("PRAGMA synchronous = FULL"));
   RETURN_IF_ERROR(database_.Execute("PRAGMA foreign_keys = ON"));
   RETURN_IF_ERROR(Migrate(database_));
-  return PrepareEventIds();
+  RETURN_IF_ERROR(PrepareEventIds());
+  return TrimEvents();
 }
 
 absl::Status Store::SetSync(Sync sync) {

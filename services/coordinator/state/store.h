@@ -29,7 +29,10 @@
 
 namespace center::state {
 
+// Events kept: the default, and what may be asked for.
 inline constexpr uint64_t kEventsMax = 10'000;
+inline constexpr uint64_t kEventsMaxLeast = 100;
+inline constexpr uint64_t kEventsMaxMost = 1'000'000;
 inline constexpr uint64_t kAnswersMax = 10'000;
 inline constexpr absl::Duration kAnswerAge = absl::Hours(24);
 inline constexpr uint64_t kSubscriptionsPerServerMax = 1'000;
@@ -54,6 +57,14 @@ struct ProcessRecord {
   absl::Time launch_time;
   uint64_t generation = 0;  // of its server's settings
   uint64_t restarts = 0;    // of its slot until then
+};
+
+// A coordinator's time on this file, from its start on.
+struct RunRecord {
+  std::string version;
+  int64_t pid = 0;
+  absl::Time start_time;
+  bool ended = false;  // in order: not killed, not crashed
 };
 
 // Worker name to the offset of the next payload it wants.
@@ -89,11 +100,16 @@ struct EventPage {
   uint64_t seen_id = 0;
 };
 
+struct StoreOptions {
+  uint64_t events_max = kEventsMax;
+};
+
 class Store {
  public:
   // Opens or creates the file and brings its schema up to date. Errors: DataLoss (no database, or
   // a damaged one), FailedPrecondition (written by a newer Center), PermissionDenied.
-  static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& path);
+  static absl::StatusOr<std::unique_ptr<Store>> Open(const std::string& path,
+                                                     const StoreOptions& options = {});
 
   // Servers by name. Get: NotFound.
   absl::Status PutServer(const ServerRecord& server);
@@ -131,7 +147,12 @@ class Store {
   absl::StatusOr<absl::optional<uint64_t>> MinCommitted(absl::string_view server,
                                                         absl::string_view worker);
 
-  // Stores an event and returns its id. Only the newest kEventsMax are kept.
+  // A run begins; returns the one before it, if there was one.
+  absl::StatusOr<absl::optional<RunRecord>> BeginRun(const RunRecord& run);
+  // The run that has begun ends in order.
+  absl::Status EndRun();
+
+  // Stores an event and returns its id. Only the newest events_max are kept.
   absl::StatusOr<uint64_t> AppendEvent(const EventRecord& event);
   absl::StatusOr<EventPage> ListEvents(const EventQuery& query);
 
@@ -144,15 +165,18 @@ class Store {
   // How far a transaction must be on disk before it is done.
   enum class Sync { kProcessCrash, kPowerLoss };
 
-  explicit Store(Database database) : database_(std::move(database)) {}
+  Store(Database database, const StoreOptions& options)
+      : options_(options), database_(std::move(database)) {}
 
   absl::Status Prepare() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status PrepareEventIds() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status TrimEvents() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status DropOldestEvent() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status SetSync(Sync sync) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::StatusOr<Offsets> ReadOffsets(absl::string_view server, absl::string_view subscription)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  const StoreOptions options_;
   absl::Mutex mutex_;
   Database database_ ABSL_GUARDED_BY(mutex_);
   Sync sync_ ABSL_GUARDED_BY(mutex_) = Sync::kPowerLoss;

@@ -35,6 +35,17 @@ absl::Status Store::PrepareEventIds() {
   return insert.Bind(boot_id).Run();
 }
 
+absl::Status Store::TrimEvents() {
+  // More may be there than are to be kept from now on.
+  if (event_count_ <= options_.events_max) return absl::OkStatus();
+  ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
+  const uint64_t surplus = event_count_ - options_.events_max;
+  for (uint64_t i = 0; i < surplus; ++i) RETURN_IF_ERROR(DropOldestEvent());
+  RETURN_IF_ERROR(transaction.Commit());
+  event_count_ = options_.events_max;
+  return absl::OkStatus();
+}
+
 absl::StatusOr<uint64_t> Store::AppendEvent(const EventRecord& event) {
   absl::MutexLock lock(&mutex_);
   RETURN_IF_ERROR(SetSync(Sync::kProcessCrash));
@@ -45,7 +56,7 @@ absl::StatusOr<uint64_t> Store::AppendEvent(const EventRecord& event) {
                       .Bind(static_cast<int64_t>(id), absl::ToUnixNanos(event.time), event.subject,
                             Blob{event.body})
                       .Run());
-  const bool full = event_count_ >= kEventsMax;
+  const bool full = event_count_ >= options_.events_max;
   if (full) RETURN_IF_ERROR(DropOldestEvent());
   RETURN_IF_ERROR(transaction.Commit());
   if (!full) ++event_count_;

@@ -165,6 +165,18 @@ TEST_F(EventLogTest, TextThatIsNoUtf8IsEscapedRatherThanStoredDamaged) {
   EXPECT_EQ(page.events[0].details().at("stderr"), "cut \\xc3");
 }
 
+TEST_F(EventLogTest, ALimitThatIsReachedAgainAndAgainIsToldOnceInAMinute) {
+  for (int i = 0; i < 100; ++i) log_->LimitReached("SERVER_LIMIT", "coordinator", "too many");
+  log_->LimitReached("STREAM_LIMIT", "coordinator", "too many streams");
+  EXPECT_THAT(Reasons(Read()), ElementsAre("too many", "too many streams"));
+  clock_.Advance(absl::ToChronoNanoseconds(EventLog::kLimitInterval));
+  log_->LimitReached("SERVER_LIMIT", "coordinator", "again");
+  const auto page = Read();
+  EXPECT_THAT(Reasons(page), ElementsAre("too many", "too many streams", "again"));
+  EXPECT_EQ(page.events[2].type(), v1::EVENT_TYPE_LIMIT_REACHED);
+  EXPECT_EQ(page.events[2].details().at("limit"), "SERVER_LIMIT");
+}
+
 TEST_F(EventLogTest, ADamagedEventIsAnErrorThatNamesIt) {
   Append("good");
   ASSERT_TRUE(store_->AppendEvent({.time = clock_.Wall(), .subject = "web", .body = "\xff"}).ok());

@@ -248,6 +248,20 @@ TEST_F(StoreTest, OnlyTheNewestEventsAreKeptAndTheLossIsSaid) {
   EXPECT_EQ(Events({.limit = 1}).events.front().id, 5u);
 }
 
+TEST_F(StoreTest, FewerEventsAreKeptWhereFewerAreAskedFor) {
+  for (int i = 0; i < 10; ++i) Append("web");
+  store_.reset();
+  auto store = Store::Open(path(), {.events_max = 4});
+  ASSERT_TRUE(store.ok()) << store.status();
+  store_ = *std::move(store);
+  EXPECT_EQ(Events({.limit = 100}).events.size(), 4u);
+  EXPECT_TRUE(Events({.since_id = 5, .limit = 1}).history_gone);
+  Append("web");
+  const EventPage page = Events({.limit = 100});
+  ASSERT_EQ(page.events.size(), 4u);
+  EXPECT_EQ(page.events.front().id, 8u);
+}
+
 TEST_F(StoreTest, AnswersAreRememberedForADay) {
   const std::string answer("\0x", 2);
   ASSERT_TRUE(store_->RememberAnswer("start/1", answer, kNow).ok());
@@ -342,6 +356,23 @@ TEST_F(StoreTest, ManyThreadsMayUseIt) {
               ElementsAre(Pair("default/0", 50), Pair("default/1", 50), Pair("default/2", 50),
                           Pair("default/3", 50)));
   EXPECT_EQ(Append("web"), 201u);
+}
+
+TEST_F(StoreTest, ARunThatEndedInOrderIsToldFromOneThatDidNot) {
+  const auto first = store_->BeginRun({"0.1.0", 7, absl::FromUnixSeconds(100)});
+  ASSERT_TRUE(first.ok()) << first.status();
+  EXPECT_FALSE(first->has_value());
+  const auto second = store_->BeginRun({"0.2.0", 8, absl::FromUnixSeconds(200)});
+  ASSERT_TRUE(second.ok() && second->has_value());
+  EXPECT_EQ((*second)->version, "0.1.0");
+  EXPECT_EQ((*second)->pid, 7);
+  EXPECT_EQ((*second)->start_time, absl::FromUnixSeconds(100));
+  EXPECT_FALSE((*second)->ended);
+  ASSERT_TRUE(store_->EndRun().ok());
+  const auto third = store_->BeginRun({"0.2.0", 9, absl::FromUnixSeconds(300)});
+  ASSERT_TRUE(third.ok() && third->has_value());
+  EXPECT_EQ((*third)->pid, 8);
+  EXPECT_TRUE((*third)->ended);
 }
 
 }  // namespace
