@@ -25,8 +25,6 @@ absl::Status Fleet::Reconcile(const Addresses& addresses) {
   launch_.coordinator_address = addresses.coordinator;
   launch_.handover_address = addresses.handover;
   RETURN_IF_ERROR(LoadServers());
-  AddEvent(v1::EVENT_TYPE_COORDINATOR_STARTED, "coordinator",
-           absl::StrCat("data directory ", launch_.data_dir->path()));
   ASSIGN_OR_RETURN(Left left, FindProcesses());
   for (auto& [name, entry] : servers_) TakeUp(entry, std::move(left[name]));
   ScheduleSettle();
