@@ -1,6 +1,7 @@
 // `worker stacks`: what the threads of a worker are doing.
 #include <memory>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
 #include "center/v1/server.grpc.pb.h"
@@ -22,6 +23,7 @@ std::string FrameLine(int number, const v1::StackFrame& frame, bool wide) {
     absl::StrAppend(&line, frame.function().empty() ? "in " : " at ",
                     Printable(frame.location(), kFunctionBytesMax));
   }
+  absl::StripTrailingAsciiWhitespace(&line);
   return line;
 }
 

@@ -1,6 +1,8 @@
 // center-worker: one TCP ingestion server with its journal and payload streams. This file wires the
 // process to the machine (flags, descriptors, signals, the event loop); services/worker/api
 // decides.
+#include <unistd.h>
+
 #include <chrono>
 #include <csignal>
 #include <cstdlib>
@@ -89,6 +91,7 @@ int Run(Flags flags, LastWords& last_words) {
   if (fds->scoreboard.valid()) {
     const absl::Status status = last_words.Record(fds->scoreboard.get(), flags.ingest.slot);
     if (!status.ok()) spdlog::error("how this process ends will not be known: {}", status);
+    AllowStacksTo(::getppid());  // who has handed it down
   }
   NeverWaitForOutput(*fds);
   rpc::InitServerPlugins();

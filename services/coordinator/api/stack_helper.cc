@@ -94,7 +94,7 @@ absl::StatusOr<supervision::ProcessStacks> RunHelper(const StackHelper::Options&
   ASSIGN_OR_RETURN(const pid_t helper, Spawn(options.program, pid, write_end.get()));
   write_end.Reset();
   std::string text;
-  const absl::Status read = ReadUntil(read_end.get(), deadline, &text);
+  absl::Status read = ReadUntil(read_end.get(), deadline, &text);
   // It has nothing to say any more, or too much. When it dies, what it holds goes on.
   ::kill(helper, SIGKILL);
   Reap(helper);

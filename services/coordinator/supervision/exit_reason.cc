@@ -228,7 +228,7 @@ DeathKind KindOfDeath(DeathCause cause, int exit_code, bool ran_a_task) {
 }
 
 std::string DescribeFailure(const Slot& slot, const std::string& reason) {
-  const std::string not_again = absl::StrCat(reason, "; not restarted by itself");
+  std::string not_again = absl::StrCat(reason, "; not restarted by itself");
   const SlotLimits& limits = slot.limits();
   switch (slot.fail_cause()) {
     case FailCause::kNone:

@@ -199,10 +199,10 @@ absl::StatusOr<ProcessSnapshot> TakeSnapshot(int64_t pid) {
   for (ThreadSnapshot& thread : snapshot.threads) CopyThread(pid, &thread);
   tracer.LetGo();
   snapshot.stopped_for = std::chrono::steady_clock::now() - begin;
-  std::stable_sort(snapshot.threads.begin(), snapshot.threads.end(),
-                   [pid](const ThreadSnapshot& a, const ThreadSnapshot& b) {
-                     return (a.tid == pid) > (b.tid == pid);
-                   });
+  const auto begins = snapshot.threads.begin();
+  const auto main = std::find_if(begins, snapshot.threads.end(),
+                                 [pid](const ThreadSnapshot& thread) { return thread.tid == pid; });
+  if (main != snapshot.threads.end()) std::rotate(begins, main, main + 1);
   return snapshot;
 }
 

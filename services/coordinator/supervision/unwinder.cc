@@ -150,7 +150,6 @@ struct Unwinder::State {
   Dwfl_Thread_Callbacks thread_callbacks{};
   Dwfl* dwfl = nullptr;
   int64_t pid = 0;
-  Walk walk;
 };
 
 Unwinder::Unwinder(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -189,8 +188,7 @@ absl::StatusOr<std::unique_ptr<Unwinder>> Unwinder::Open(int64_t pid) {
 
 absl::Status Unwinder::Unwind(const ProcessSnapshot& snapshot,
                               const std::function<void(const ThreadStack&)>& sink) {
-  Walk& walk = state_->walk;
-  walk.snapshot = &snapshot;
+  Walk walk{.snapshot = &snapshot};
   for (const ThreadSnapshot& thread : snapshot.threads) {
     if (thread.stopped) walk.stacks[thread.stack_begin] = thread.stack;
   }

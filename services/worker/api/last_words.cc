@@ -1,6 +1,7 @@
 #include "services/worker/api/last_words.h"
 
 #include <cxxabi.h>
+#include <sys/prctl.h>
 #include <ucontext.h>
 #include <unistd.h>
 #include <unwind.h>
@@ -142,6 +143,11 @@ void InstallFailureHandler() {
 }
 
 }  // namespace
+
+void AllowStacksTo(int32_t pid) {
+  // Without Yama it is an error, and not needed.
+  static_cast<void>(::prctl(PR_SET_PTRACER, static_cast<unsigned long>(pid), 0, 0, 0));
+}
 
 LastWords::LastWords(const char* program) {
   absl::InitializeSymbolizer(program);

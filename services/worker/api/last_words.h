@@ -13,6 +13,10 @@
 
 namespace center::worker {
 
+// Allows this process (the coordinator) and its children to take our stacks, where the system would
+// allow that to our ancestors alone (Yama's ptrace_scope 1): its helper is none.
+void AllowStacksTo(int32_t pid);
+
 // One in a process, for as long as it lives; main thread, before there are others.
 class LastWords {
  public:

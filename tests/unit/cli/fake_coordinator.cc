@@ -208,6 +208,24 @@ grpc::Status FakeServers::ListWorkers(grpc::ServerContext* context,
   return Answer(context);
 }
 
+grpc::Status FakeServers::GetWorkerStacks(grpc::ServerContext* context,
+                                          const v1::GetWorkerStacksRequest* request,
+                                          v1::GetWorkerStacksResponse* response) {
+  response->set_name(request->name());
+  response->set_pid(100);
+  response->mutable_stopped_for()->set_nanos(1'500'000);
+  v1::ThreadStack& thread = *response->add_threads();
+  thread.set_tid(101);
+  thread.set_name("main\x1b");
+  v1::StackFrame& known = *thread.add_frames();
+  known.set_address(0x1234);
+  known.set_function("center::Run()");
+  known.set_location("run.cc:12");
+  thread.add_frames()->set_address(0x5678);
+  response->add_threads()->set_tid(102);
+  return Answer(context);
+}
+
 grpc::Status FakeServers::StartServer(grpc::ServerContext* context,
                                       const v1::StartServerRequest* request,
                                       v1::StartServerResponse* response) {

@@ -95,6 +95,9 @@ class FakeServers final : public v1::ServerService::Service {
                            v1::ListServersResponse* response) override;
   grpc::Status ListWorkers(grpc::ServerContext* context, const v1::ListWorkersRequest* request,
                            v1::ListWorkersResponse* response) override;
+  grpc::Status GetWorkerStacks(grpc::ServerContext* context,
+                               const v1::GetWorkerStacksRequest* request,
+                               v1::GetWorkerStacksResponse* response) override;
   grpc::Status StartServer(grpc::ServerContext* context, const v1::StartServerRequest* request,
                            v1::StartServerResponse* response) override;
   grpc::Status StopServer(grpc::ServerContext* context, const v1::StopServerRequest* request,

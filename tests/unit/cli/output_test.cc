@@ -206,6 +206,28 @@ TEST_F(OutputCommandTest, AnEventIsALineWhateverItsReasonHolds) {
   EXPECT_THAT(Out({"events", "-o", "wide"}), HasSubstr("\n    pid: 4242\n"));
 }
 
+TEST_F(OutputCommandTest, DetailsWithLinesOfTheirOwnAreIndented) {
+  v1::Event& event = coordinator_.events.events.back();
+  (*event.mutable_details())["stack"] = "thread 7 main\n  #0  f\n";
+  (*event.mutable_details())["cause"] = "hung";
+  EXPECT_THAT(Out({"events", "-o", "wide"}),
+              HasSubstr("\n    cause: hung\n    pid: 4242\n    stack:\n      thread 7 main\n"
+                        "        #0  f\n"));
+}
+
+TEST_F(OutputCommandTest, StacksAreShownByThread) {
+  EXPECT_EQ(Out({"worker", "stacks", "default/0"}),
+            "default/0, process 100, stood still for 1.5 ms\n"
+            "thread 101 main\\033\n"
+            "  #0  center::Run() at run.cc:12\n"
+            "  #1  0x5678\n"
+            "thread 102 \n"
+            "  (it did not stop, nothing is known)\n");
+  EXPECT_THAT(Out({"worker", "stacks", "default/0", "-o", "wide"}),
+              HasSubstr("  #0  0x1234 center::Run() at run.cc:12\n"));
+  EXPECT_TRUE(IsJsonObject(Out({"worker", "stacks", "default/0", "-o", "json"})));
+}
+
 TEST_F(OutputCommandTest, DeletedEventsAreSaidOnStderr) {
   coordinator_.events.history_gone = true;
   const CliResult result = Run({"--address", coordinator_.address(), "events"});
