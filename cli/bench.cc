@@ -50,7 +50,8 @@ void AddIngest(CLI::App* noun, Selection& selection) {
   ingest->footer(
       "The payloads are stored in the server's journal like any others. Exit code 1 when the "
       "counts\n"
-      "sent, journalled and received differ.\n"
+      "sent, journalled and received differ. What retention deletes before a subscriber reads it\n"
+      "(a Gap in its stream) counts as accounted for, and is told.\n"
       "\n"
       "Examples:\n"
       "  centerctl bench ingest --duration 10s --subscribers 1");

@@ -1,3 +1,4 @@
+#include <algorithm>
 #include <atomic>
 #include <memory>
 #include <vector>
@@ -25,18 +26,34 @@ struct Rate {
   double seconds = 0;
 };
 
+// What a subscriber got, and what its stream told it that it will never get.
+struct Reception {
+  Rate rate;
+  uint64_t deleted = 0;  // by retention, before it was read
+  uint64_t missing = 0;  // these and others
+};
+
 struct Report {
   Rate sent;
   absl::optional<uint64_t> journalled;
-  std::vector<Rate> received;
-  uint64_t missing = 0;
+  std::vector<Reception> received;
 
+  // Every payload is where it was sent to, or a Gap says that retention deleted it.
   bool Reconciled() const {
     if (journalled.has_value() && *journalled != sent.payloads) return false;
-    for (const Rate& rate : received) {
-      if (rate.payloads != sent.payloads) return false;
-    }
-    return true;
+    return std::all_of(received.begin(), received.end(), [this](const Reception& reception) {
+      return reception.rate.payloads + reception.deleted == sent.payloads;
+    });
+  }
+  uint64_t deleted() const {
+    uint64_t sum = 0;
+    for (const Reception& reception : received) sum += reception.deleted;
+    return sum;
+  }
+  uint64_t missing() const {
+    uint64_t sum = 0;
+    for (const Reception& reception : received) sum += reception.missing;
+    return sum;
   }
 };
 
@@ -63,38 +80,50 @@ std::string RateJson(const Rate& rate, uint64_t payload_bytes) {
 
 void PrintJson(Context& context, const BenchIngestOptions& options, const Report& report) {
   std::string received;
-  for (const Rate& rate : report.received) {
-    absl::StrAppend(&received, received.empty() ? "" : ", ", RateJson(rate, options.payload_bytes));
+  for (const Reception& reception : report.received) {
+    absl::StrAppend(&received, received.empty() ? "" : ", ",
+                    RateJson(reception.rate, options.payload_bytes));
   }
   context.out().Append(absl::StrCat(
       "{\"payloadBytes\": ", options.payload_bytes, ", \"connections\": ", options.connections,
       ", \"sent\": ", RateJson(report.sent, options.payload_bytes), ", \"journalled\": ",
       report.journalled.has_value() ? absl::StrCat("\"", *report.journalled, "\"") : "null",
-      ", \"received\": [", received, "], \"missing\": \"", report.missing,
+      ", \"received\": [", received, "], \"missing\": \"", report.missing(),
+      "\", \"deletedByRetention\": \"", report.deleted(),
       "\", \"reconciled\": ", report.Reconciled() ? "true" : "false", "}\n"));
 }
 
+void AppendCounts(const Report& report, const Style& style, std::string* text) {
+  absl::StrAppend(text, "counts             sent ", FormatCount(report.sent.payloads),
+                  ", journalled ", FormatCount(*report.journalled));
+  for (const Reception& reception : report.received) {
+    absl::StrAppend(text, ", received ", FormatCount(reception.rate.payloads));
+    if (reception.deleted > 0) {
+      absl::StrAppend(text, " and a Gap of ", FormatCount(reception.deleted));
+    }
+  }
+  absl::StrAppend(text, ": ",
+                  !report.Reconciled()   ? style(Color::kRed, "THEY DIFFER")
+                  : report.deleted() > 0 ? style(Color::kYellow, "they add up")
+                                         : style(Color::kGreen, "all equal"),
+                  "\n");
+  if (report.deleted() > 0) {
+    absl::StrAppend(text, "retention deleted  ", FormatCount(report.deleted()),
+                    " (Gap) before they were read: more was sent than --retain-bytes keeps for a "
+                    "slower reader\n");
+  }
+}
+
 void PrintText(Context& context, const BenchIngestOptions& options, const Report& report) {
-  const Style& style = context.out_style();
   std::string text = absl::StrCat(options.connections,
                                   options.connections == 1 ? " connection, " : " connections, ",
                                   FormatBytes(options.payload_bytes), " payloads\n");
   absl::StrAppend(&text, "into the workers   ", RateText(report.sent, options.payload_bytes), "\n");
   for (size_t i = 0; i < report.received.size(); ++i) {
     absl::StrAppend(&text, absl::StrFormat("to subscriber %-4d ", i + 1),
-                    RateText(report.received[i], options.payload_bytes), "\n");
+                    RateText(report.received[i].rate, options.payload_bytes), "\n");
   }
-  if (report.journalled.has_value()) {
-    absl::StrAppend(&text, "counts             sent ", FormatCount(report.sent.payloads),
-                    ", journalled ", FormatCount(*report.journalled));
-    for (const Rate& rate : report.received) {
-      absl::StrAppend(&text, ", received ", FormatCount(rate.payloads));
-    }
-    absl::StrAppend(
-        &text, ": ",
-        report.Reconciled() ? style(Color::kGreen, "all equal") : style(Color::kRed, "THEY DIFFER"),
-        "\n");
-  }
+  if (report.journalled.has_value()) AppendCounts(report, context.out_style(), &text);
   context.out().Append(text);
 }
 
@@ -126,8 +155,9 @@ absl::StatusOr<Report> Measure(Context& context, const BenchIngestOptions& optio
     WaitForPayloads(*subscriber, *report.journalled, kCatchUpTimeout, stopped);
     const double seconds =
         std::chrono::duration<double>(subscriber->last_receive() - start).count();
-    report.received.push_back({subscriber->payloads(), std::max(seconds, 0.0)});
-    report.missing += subscriber->missing();
+    report.received.push_back({{subscriber->payloads(), std::max(seconds, 0.0)},
+                               subscriber->deleted(),
+                               subscriber->missing()});
     const absl::Status ended = subscriber->Stop();
     if (!ended.ok()) return FromRpc(ended, context.address());
   }
@@ -185,9 +215,9 @@ absl::Status BenchIngest(Context& context, const BenchIngestOptions& options) {
   if (report.Reconciled()) return absl::OkStatus();
   return absl::DataLossError(absl::StrCat(
       "the counts differ",
-      report.missing > 0 ? absl::StrCat(" (subscribers were told of ", FormatCount(report.missing),
-                                        " missing payloads)")
-                         : "",
+      report.missing() > 0 ? absl::StrCat(" (subscribers were told of ",
+                                          FormatCount(report.missing()), " missing payloads)")
+                           : "",
       ": payloads were lost, or somebody else sent to this server at the same time"));
 }
 

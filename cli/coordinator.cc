@@ -149,10 +149,16 @@ absl::Status Start(Context& outer, const StartFlags& flags) {
   return context.out().Flush();
 }
 
+// Over a connection of its own, which is closed again: one that is idle, and that therefore nobody
+// polls, does not see that the server wants it to go, and the server waits for it.
+absl::StatusOr<v1::Coordinator> AskAndDisconnect(const Context& context) {
+  Context asking(context.globals(), context.dependencies());
+  return AskCoordinator(asking, context.globals().timeout);
+}
+
 absl::Status Stop(Context& context) {
   RETURN_IF_ERROR(RequireFormat(context, {}));
-  ASSIGN_OR_RETURN(const v1::Coordinator coordinator,
-                   AskCoordinator(context, context.globals().timeout));
+  ASSIGN_OR_RETURN(const v1::Coordinator coordinator, AskAndDisconnect(context));
   ASSIGN_OR_RETURN(const NetAddress address, ParseNetAddress(context.address()));
   if (!address.IsLocal()) {
     return absl::FailedPreconditionError(

@@ -66,7 +66,9 @@ void Subscriber::Run() {
       break;
     }
     if (message.gap.has_value()) {
-      missing_ += message.gap->to_offset() - message.gap->from_offset();
+      const uint64_t gone = message.gap->to_offset() - message.gap->from_offset();
+      if (message.gap->reason() == v1::Gap::REASON_RETENTION) deleted_ += gone;
+      missing_ += gone;
     }
     if (counts.payloads != payloads_.load(std::memory_order_relaxed)) {
       last_receive_ = std::chrono::steady_clock::now().time_since_epoch().count();

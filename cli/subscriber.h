@@ -34,8 +34,10 @@ class Subscriber {
 
   uint64_t payloads() const { return payloads_.load(std::memory_order_relaxed); }
   uint64_t bytes() const { return bytes_.load(std::memory_order_relaxed); }
-  // Payloads that the stream said are missing.
+  // Payloads that the stream said are missing, and those of them that retention had deleted before
+  // they were read: the price of reading slower than the retained bytes last, not a loss.
   uint64_t missing() const { return missing_.load(std::memory_order_relaxed); }
+  uint64_t deleted() const { return deleted_.load(std::memory_order_relaxed); }
   bool ended() const { return ended_.load(); }
   SteadyTime last_receive() const { return SteadyTime(SteadyDuration(last_receive_.load())); }
   // Ends the stream; says why it ended by itself, if it did. May be called again.
@@ -49,6 +51,7 @@ class Subscriber {
   std::atomic<uint64_t> payloads_{0};
   std::atomic<uint64_t> bytes_{0};
   std::atomic<uint64_t> missing_{0};
+  std::atomic<uint64_t> deleted_{0};
   std::atomic<SteadyDuration::rep> last_receive_{0};
   std::atomic<bool> ended_{false};
   absl::Status status_;  // of the thread; read after join

@@ -38,6 +38,12 @@ class ComputeHost {
   // The reactor of a call of WorkerService.Compute.
   grpc::ServerBidiReactor<v1::ComputeRequest, v1::ComputeResponse>* Connect();
 
+  // Whether a stream is open.
+  bool connected() const {
+    absl::MutexLock lock(&mutex_);
+    return stream_ != nullptr;
+  }
+
   // Chunks that wait, and those that come, are given back; running ones go on. New streams are
   // refused.
   void Drain();
@@ -61,7 +67,7 @@ class ComputeHost {
   const uint32_t threads_;
   const compute::TaskRegistry tasks_;
 
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   std::shared_ptr<ComputeStream> stream_ ABSL_GUARDED_BY(mutex_);
   bool draining_ ABSL_GUARDED_BY(mutex_) = false;
 

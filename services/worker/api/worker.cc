@@ -20,7 +20,7 @@ namespace {
 
 constexpr int kListenBacklog = 4096;
 // How long streams may go on when everything else has ended, to send what the subscribers lack.
-constexpr auto kStreamsEndTimeout = std::chrono::seconds(1);
+constexpr absl::Duration kStreamsEndTimeout = absl::Seconds(1);
 
 absl::Status CheckUnixPath(const NetAddress& address) {
   constexpr size_t kPathMax = sizeof(sockaddr_un::sun_path) - 1;
@@ -252,7 +252,10 @@ void Worker::FinishDrain() {
   finisher_ = std::thread([this, flush = journal_ != nullptr && !journal_failed_] {
     const absl::Status flushed = flush ? journal_->Flush() : absl::OkStatus();
     service_->EndStreams();
-    server_.server->Shutdown(std::chrono::system_clock::now() + kStreamsEndTimeout);
+    // Shutdown would also wait for connections, and one without calls is polled by nobody at the
+    // other end, which therefore does not see that it should go.
+    (void)service_->AwaitNoStreams(kStreamsEndTimeout);  // the rest is cancelled
+    server_.server->Shutdown(std::chrono::system_clock::now());
     const bool stuck = !compute_->Stop(compute_told_ ? absl::ZeroDuration() : flags_.cancel_grace);
     loop_.post([this, flushed, stuck] {
       if (!flushed.ok()) {

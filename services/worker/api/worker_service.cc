@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "grpcpp/support/proto_buffer_reader.h"
 #include "services/common/rpc/status.h"
 #include "services/worker/api/payload_stream.h"
@@ -43,6 +44,16 @@ WorkerService::WorkerService(Options options, absl::optional<Payloads> payloads,
 void WorkerService::EndStreams() {
   if (scheduler_ != nullptr) scheduler_->End();
   compute_.End();
+}
+
+bool WorkerService::AwaitNoStreams(absl::Duration timeout) const {
+  constexpr absl::Duration kPollInterval = absl::Milliseconds(1);
+  while (streams() > 0 || compute_.connected()) {
+    if (timeout <= absl::ZeroDuration()) return false;
+    absl::SleepFor(kPollInterval);
+    timeout -= kPollInterval;
+  }
+  return true;
 }
 
 grpc::ServerWriteReactor<grpc::ByteBuffer>* WorkerService::StreamPayloads(

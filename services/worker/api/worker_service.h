@@ -44,6 +44,8 @@ class WorkerService final
 
   // Streams that have sent everything end with UNAVAILABLE; new ones are refused.
   void EndStreams();
+  // Waits until no stream of either kind is left; false: some are, after `timeout`.
+  bool AwaitNoStreams(absl::Duration timeout) const;
   uint64_t streams() const { return streams_.load(std::memory_order_acquire); }
 
  private:

@@ -86,6 +86,34 @@ TEST_F(BenchTest, OneLostPayloadIsAFailure) {
   EXPECT_FALSE(bool(report["reconciled"]));
 }
 
+TEST_F(BenchTest, WhatRetentionDeletedBeforeItWasReadIsToldAndAddsUp) {
+  coordinator_.payloads.Forget("default/0", 103);  // the first 100 of this benchmark, as it were
+  const std::vector<std::string> args = {"ingest", "--count",       "5000", "--connections",
+                                         "1",      "--subscribers", "1"};
+  const CliResult result = Bench(args);
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  const auto report = parser_.parse(result.out);
+  EXPECT_EQ(std::string_view(report["received"].at(0)["payloads"]), "4900");
+  EXPECT_EQ(std::string_view(report["deletedByRetention"]), "100");
+  EXPECT_TRUE(bool(report["reconciled"]));
+
+  coordinator_.payloads.Forget("default/0", 5003 + 7);
+  std::vector<std::string> readable = {"--address", coordinator_.address(), "bench"};
+  readable.insert(readable.end(), args.begin(), args.end());
+  const CliResult text = Run(readable);
+  EXPECT_EQ(text.exit_code, 0) << text.err;
+  EXPECT_THAT(text.out, AllOf(HasSubstr("received 4,993 and a Gap of 7: they add up"),
+                              HasSubstr("retention deleted  7 (Gap)")));
+}
+
+TEST_F(BenchTest, AGapOfDamageIsALoss) {
+  coordinator_.payloads.Forget("default/0", 103, v1::Gap::REASON_CORRUPTION);
+  const CliResult result =
+      Bench({"ingest", "--count", "5000", "--connections", "1", "--subscribers", "1"});
+  EXPECT_EQ(result.exit_code, kExitFailure);
+  EXPECT_THAT(result.err, HasSubstr("told of 100 missing payloads"));
+}
+
 TEST_F(BenchTest, WithOnlyAnAddressTheSendingAloneIsMeasured) {
   const TcpSink other;
   coordinator_.Down();

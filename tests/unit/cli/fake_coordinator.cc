@@ -30,9 +30,10 @@ void FakePayloads::AppendPayload(const std::string& worker, std::string payload)
   workers_[worker].payloads.push_back(std::move(payload));
 }
 
-void FakePayloads::Forget(const std::string& worker, uint64_t before) {
+void FakePayloads::Forget(const std::string& worker, uint64_t before, v1::Gap::Reason reason) {
   absl::MutexLock lock(&mutex_);
   workers_[worker].first_offset = before;
+  workers_[worker].why = reason;
 }
 
 void FakePayloads::EndNextAfter(size_t messages, absl::Status status) {
@@ -87,7 +88,7 @@ bool FakePayloads::Fill(const v1::StreamPayloadsRequest& request, Positions* pos
       gap->set_worker(name);
       gap->set_from_offset(position.next);
       gap->set_to_offset(worker.first_offset);
-      gap->set_reason(v1::Gap::REASON_RETENTION);
+      gap->set_reason(worker.why);
       position.next = worker.first_offset;
       return true;
     }

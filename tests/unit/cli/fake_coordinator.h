@@ -29,7 +29,8 @@ class FakePayloads final : public v1::PayloadService::Service {
   void Append(const std::string& worker, size_t count);
   void AppendPayload(const std::string& worker, std::string payload);
   // Offsets below are gone: who asks for them gets a gap first.
-  void Forget(const std::string& worker, uint64_t before);
+  void Forget(const std::string& worker, uint64_t before,
+              v1::Gap::Reason reason = v1::Gap::REASON_RETENTION);
   // The next call that was not yet told otherwise ends with `status` after this many messages.
   void EndNextAfter(size_t messages, absl::Status status);
   // Streams begin at the start of the batch that holds the wanted offset, as a journal may.
@@ -44,6 +45,7 @@ class FakePayloads final : public v1::PayloadService::Service {
   struct Worker {
     std::vector<std::string> payloads;
     uint64_t first_offset = 0;
+    v1::Gap::Reason why = v1::Gap::REASON_RETENTION;  // what is before it is gone
   };
   struct Position {
     uint64_t next = 0;

@@ -82,8 +82,8 @@ TEST_F(JobProgressTest, ElsewhereALineWhenSomethingChangedEverMoreRarely) {
   Advance(600);
   progress.Update(MakeJob(10, 100));  // no change
   progress.Update(MakeJob(20, 100));
-  EXPECT_THAT(SplitLines(err_.Text()), ElementsAre("job j1:  10%  10 of 100 inputs  10/s  ETA 9s",
-                                                   HasSubstr("20 of 100")));
+  EXPECT_THAT(SplitLines(err_.Text()),
+              ElementsAre("job j1:  10%  10 of 100 inputs  10/s  ETA 9s", HasSubstr("20 of 100")));
   Advance(1'000'000);
   progress.Update(MakeJob(30, 100));
   Advance(20'000);

@@ -90,6 +90,7 @@ TEST_F(SubscriberTest, WhatIsMissingCountsAsWaitedFor) {
   const auto subscriber = Subscribe(v1::Cursor());
   ASSERT_TRUE(WaitForPayloads(*subscriber, 15, kPatience, give_up_));
   EXPECT_EQ(subscriber->missing(), 7u);
+  EXPECT_EQ(subscriber->deleted(), 7u);
   EXPECT_EQ(subscriber->payloads(), 8u);
 }
 

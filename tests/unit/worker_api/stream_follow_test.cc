@@ -178,6 +178,7 @@ TEST_F(StreamFollowTest, EndingStreamsSendEverythingFirst) {
   Subscriber behind(*stub_, Earliest(/*follow=*/true));
   ASSERT_TRUE(WaitForStreams(2));
   service_->EndStreams();
+  EXPECT_FALSE(service_->AwaitNoStreams(absl::Milliseconds(1))) << "one has not read yet";
 
   const absl::Status status = caught_up.End();
   EXPECT_EQ(status.code(), absl::StatusCode::kUnavailable) << status;
@@ -185,6 +186,7 @@ TEST_F(StreamFollowTest, EndingStreamsSendEverythingFirst) {
   EXPECT_THAT(std::string(status.message()), HasSubstr("call again with your cursor"));
   EXPECT_EQ(behind.ReadToEnd().code(), absl::StatusCode::kUnavailable);
   EXPECT_EQ(FaultIn(behind.payloads(), 0, 10'000), "") << "nothing is cut off";
+  EXPECT_TRUE(service_->AwaitNoStreams(absl::Seconds(20)));
 
   const absl::Status refused = StatusOf(Earliest());
   EXPECT_EQ(refused.code(), absl::StatusCode::kUnavailable) << "new ones are refused";
