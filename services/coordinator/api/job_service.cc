@@ -47,6 +47,8 @@ class ResultStream final : public grpc::ServerWriteReactor<grpc::ByteBuffer>,
   void OnJob() override { Pump(); }
   void EndWith(const absl::Status& status) override {
     if (ended_) return;
+    // From the finish on gRPC may be done with the call, on a thread of its own.
+    const std::shared_ptr<ResultStream> keep = shared_from_this();
     ended_ = true;
     Finish(rpc::ToGrpc(status));
     service_.Leave(this);

@@ -215,6 +215,8 @@ void SubmitStream::Write() {
 }
 
 void SubmitStream::WriteJobAndFinish() {
+  // From the finish on gRPC may be done with the call, on a thread of its own.
+  const std::shared_ptr<SubmitStream> keep = shared_from_this();
   v1::Job view = service_.manager().View(*job_, /*with_failures=*/true);
   grpc::ByteBuffer message = FieldMessage(v1::SubmitJobResponse::kJobFieldNumber, view);
   response_.Swap(&message);
@@ -227,6 +229,7 @@ void SubmitStream::EndWith(const absl::Status& status) { FinishAs(status); }
 
 void SubmitStream::FinishAs(const absl::Status& status) {
   if (ended_) return;
+  const std::shared_ptr<SubmitStream> keep = shared_from_this();  // as above
   ended_ = true;
   Finish(rpc::ToGrpc(status));
   Leave();
