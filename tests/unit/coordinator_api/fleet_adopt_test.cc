@@ -177,6 +177,9 @@ TEST_F(FleetAdoptTest, AWorkerThatDoesNotRegisterIsKilledAndReplaced) {
   StartThenRestart(1, {0});
   kept_listener_.Reset();
   Advance(std::chrono::seconds(10));
+  EXPECT_THAT(stacks_of_, ElementsAre(OldPid(0)));
+  stacks_done_(absl::PermissionDeniedError("ptrace"));
+  Settle();
   EXPECT_THAT(launcher_->signals(OldPid(0)), ElementsAre(SIGKILL));
   launcher_->Exit(OldPid(0), {.known = false});
   Settle();
