@@ -208,7 +208,7 @@ class Fleet final : public supervision::Observer {
     SteadyTime held_until;                          // held: then it is tried at the latest
     std::string failure;                            // why it is BROKEN once it has stopped
     std::vector<supervision::AdoptedProcess> lost;  // died before us; said when it starts
-    std::set<uint32_t> journals;  // slots whose journals were there at the start
+    std::set<uint32_t> journals;                    // slots whose journals were there at the start
     std::vector<StartWaiter> start_waiters;
     std::vector<ScaleWaiter> scale_waiters;
     std::vector<std::function<void()>> stop_waiters;

@@ -51,7 +51,7 @@ class ResultPump : public std::enable_shared_from_this<ResultPump> {
   std::function<void()> wake_;
   jobs::Position position_;
   bool reading_ = false;
-  bool asking_ = false;  // Next is on the stack
+  bool asking_ = false;   // Next is on the stack
   uint64_t first_ = 0;    // of the part that is read
   jobs::Position after_;  // it
   std::shared_ptr<const std::string> body_;
