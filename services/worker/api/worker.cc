@@ -12,6 +12,7 @@
 #include "services/common/rpc/channel.h"
 #include "services/common/rpc/status.h"
 #include "services/common/status_macros.h"
+#include "services/worker/api/last_words.h"
 #include "services/worker/api/worker_messages.h"
 #include "services/worker/compute/exec_guard.h"
 
@@ -180,6 +181,8 @@ void Worker::Register() {
 }
 
 void Worker::OnWelcome(const v1::Welcome& welcome) {
+  // It need not be the one that has launched us.
+  if (welcome.coordinator_pid() > 0) AllowStacksTo(welcome.coordinator_pid());
   if (welcome.handover_address().empty()) return;
   const auto address = ParseNetAddress(welcome.handover_address());
   if (!address.ok() || !address->is_unix) {
