@@ -131,7 +131,9 @@ absl::StatusOr<std::vector<v1::Event>> DrillFleet::Events() {
 std::vector<int64_t> DrillFleet::WorkerProcesses() const {
   std::vector<int64_t> pids = ProcessesNaming(dir_);
   std::erase_if(pids, [](int64_t pid) {
-    return !absl::StrContains(CommandLine(pid), absl::StrCat("--name=", kServer, "/"));
+    const std::string line = CommandLine(pid);
+    return !absl::StrContains(line, absl::StrCat("--name=", kServer, "/")) ||
+           absl::StrContains(line, "--archive-idle=");
   });
   return pids;
 }

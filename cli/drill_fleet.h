@@ -49,7 +49,8 @@ class DrillFleet {
   absl::StatusOr<v1::Server> Server();
   // All that are kept, oldest first.
   absl::StatusOr<std::vector<v1::Event>> Events();
-  // Processes of its workers that there are, whoever knows of them.
+  // Processes of its workers that there are, whoever knows of them. Not those that only read what
+  // slots that were scaled away have left.
   std::vector<int64_t> WorkerProcesses() const;
   // Waits until every one of `workers` slots is READY and `fits` (may be null) is content.
   absl::Status WaitReady(uint32_t workers, absl::Duration timeout,

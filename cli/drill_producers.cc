@@ -59,7 +59,7 @@ void DrillProducers::Run(uint32_t producer) {
   absl::Time give_up = absl::InfiniteFuture();
   while (to_resend > 0 || !stop_.load()) {
     if (stop_.load()) give_up = std::min(give_up, absl::Now() + kLastTries);
-    if (absl::Now() >= give_up) return;
+    if (absl::Now() >= give_up || load_.hopeless()) return;
     const bool again = to_resend > 0;
     const uint32_t count = again     ? to_resend
                            : is_long ? between(kLongPayloadsMin, kLongPayloadsMax)

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <functional>
 #include <thread>
 #include <vector>
 
@@ -19,6 +20,8 @@ struct DrillLoad {
   // Every second producer has long connections, of up to about a second, the others short ones.
   uint32_t producers = 8;
   uint64_t seed = 1;
+  // True: there is nobody left who could take anything; Stop ends at once.
+  std::function<bool()> hopeless;
 };
 
 // Runs from construction until Stop. The ledger must outlive it.

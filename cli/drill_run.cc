@@ -143,9 +143,11 @@ DrillRow Drill::RunRow(const DrillFault& fault) {
   stage_.service = absl::ZeroDuration();
   const absl::Time start = absl::Now();
   {
-    DrillProducers producers(
-        {.target = fleet_.target(), .producers = options_.connections, .seed = stage_.random()},
-        &ledger_);
+    DrillProducers producers({.target = fleet_.target(),
+                              .producers = options_.connections,
+                              .seed = stage_.random(),
+                              .hopeless = [this] { return fleet_.killed(); }},
+                             &ledger_);
     row.status = WaitForFlow();
     if (row.status.ok()) {
       if (!options_.chaos) SleepUntil(start + options_.duration * kShareBefore);

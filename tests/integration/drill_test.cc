@@ -40,6 +40,10 @@ class DrillTest : public testing::Test {
     const auto found = object.fields().find(field);
     return found == object.fields().end() ? "" : found->second.string_value();
   }
+  static bool IsOk(const google::protobuf::Struct& report) {
+    const auto found = report.fields().find("ok");
+    return found != report.fields().end() && found->second.bool_value();
+  }
   static std::vector<google::protobuf::Struct> Rows(const google::protobuf::Struct& report) {
     std::vector<google::protobuf::Struct> rows;
     const auto found = report.fields().find("rows");
@@ -54,7 +58,7 @@ class DrillTest : public testing::Test {
     for (const char* field : {"refused", "reset", "lost", "duplicated"}) {
       EXPECT_EQ(Text(report, field), "0") << field;
     }
-    EXPECT_TRUE(report.fields().at("ok").bool_value());
+    EXPECT_TRUE(IsOk(report));
     for (const google::protobuf::Struct& row : Rows(report)) {
       if (Text(row, "name") == "at-rest") continue;
       EXPECT_THAT(Text(row, "acknowledged"), Not(::testing::AnyOf("", "0"))) << Text(row, "name");
@@ -77,12 +81,24 @@ TEST_F(DrillTest, TheSameWhenSyncedIsAskedFor) {
       {"--rows", "worker-kill", "--duration", "1s", "--workers", "2", "--durability", "synced"}));
 }
 
+TEST_F(DrillTest, NothingIsLostInRollsByScalingAndWithTheCoordinator) {
+  // In this order the new coordinator has to know of slots that the one before has scaled away.
+  const RunResult result = Drill({"--rows", "rolling-restart,scale-up,scale-down,coordinator-kill",
+                                  "--duration", "1s", "--workers", "2"});
+  ExpectZeros(result);
+  EXPECT_EQ(Rows(Parse(result.out)).size(), 5u);
+}
+
+TEST_F(DrillTest, ChaosEndsInOrder) {
+  ExpectZeros(Drill({"chaos", "--duration", "12s", "--seed", "4"}));
+}
+
 TEST_F(DrillTest, ALossIsSeen) {
   const RunResult result = Drill({"--rows", "worker-kill", "--duration", "1s", "--lose-segment"});
   EXPECT_EQ(result.exit_code, 1) << result.out << result.err;
   const google::protobuf::Struct report = Parse(result.out);
   EXPECT_NE(Text(report, "lost"), "0");
-  EXPECT_FALSE(report.fields().at("ok").bool_value());
+  EXPECT_FALSE(IsOk(report));
   const auto rows = Rows(report);
   ASSERT_EQ(rows.size(), 2u);
   EXPECT_EQ(Text(rows[0], "lost"), "0");

@@ -107,6 +107,8 @@ void Fleet::Adopt(Entry& entry, std::vector<AdoptedProcess> left) {
   entry.run = Run::kSupervised;
   entry.held = true;
   entry.held_until = deps_.clock->Steady() + kHandoverTimeout;
+  // Slots that were scaled away before are read still.
+  entry.journals = launch_.data_dir->JournalSlots(entry.record.name);
   for (const AdoptedProcess& process : left) {
     Seat& seat = entry.seats[process.slot];
     seat.pid = process.pid;  // as in the store
