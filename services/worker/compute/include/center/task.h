@@ -3,6 +3,7 @@
  * and most languages will do.
  *
  *     #include <center/task.h>
+ *     #include <stdio.h>
  *
  *     static int Length(void* state, center_call* call) {
  *       char text[32];
@@ -12,13 +13,17 @@
  *     }
  *
  *     static const center_task kTasks[] = {
- *         {"length", "the number of bytes of each input", "Takes no arguments.", NULL, NULL,
- * Length, NULL}}; static const center_task_module kModule = {CENTER_TASK_ABI_VERSION,
- * sizeof(center_task), 1, kTasks}; CENTER_TASK_EXPORT const center_task_module*
- * center_task_module_get(void) { return &kModule; }
+ *         {"length", "the number of bytes of each input", "Takes no arguments.\n",
+ *          NULL, NULL, Length, NULL}};
+ *     static const center_task_module kModule = {
+ *         CENTER_TASK_ABI_VERSION, sizeof(center_task), 1, kTasks};
+ *     CENTER_TASK_EXPORT const center_task_module* center_task_module_get(void) {
+ *       return &kModule;
+ *     }
  *
  *     cc -shared -fPIC -I/usr/local/include -o liblength.so length.c
- *     centerctl job submit length --server default --inputs words.txt -o raw
+ *     centerctl server start --task-module $PWD/liblength.so
+ *     centerctl job submit length --inputs words.txt -o raw
  *
  * Versions. A worker loads a module whose abi_version is its own, and refuses every other. Within
  * one version, structures only grow at their end; struct_bytes and task_bytes say how much of one
