@@ -88,7 +88,11 @@ TEST_F(SignalTest, CancelsTheJobThatIsWaitedFor) {
   FakeCoordinator coordinator(dir_.path());
   coordinator.jobs.hangs = true;
   EXPECT_EQ(Interrupted({"--address", coordinator.address(), "job", "submit", "x", "--", "a"},
-                        [&] { return coordinator.jobs.inputs("j1").size() == 1; }),
+                        [&] {
+                          // Before it knows the job's name it can only hang up.
+                          return coordinator.jobs.inputs("j1").size() == 1 &&
+                                 err_.Text().find("job j1") != std::string::npos;
+                        }),
             130);
   EXPECT_EQ(coordinator.jobs.job("j1").state(), v1::JOB_STATE_CANCELLED);
   EXPECT_THAT(err_.Text(), testing::AllOf(testing::HasSubstr("cancelling job j1; Ctrl-C again"),
