@@ -46,6 +46,11 @@ std::string ParallelSentence(const Measurement& m) {
   if (best < 1 + kNoise) {
     return text + "nothing was gained, so the cores were busy with something else.";
   }
+  if (best / m.cores > 1 + kNoise || threads < processes * (1 - kNoise)) {
+    return text +
+           "no cores give that, so other programs took them from some of the measurements: repeat "
+           "it when the machine is idle.";
+  }
   if (processes < threads * (1 - kNoise)) {
     return text + absl::StrCat(
                       "counting needs nothing but a processor, and both use several, but "

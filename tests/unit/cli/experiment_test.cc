@@ -128,6 +128,11 @@ TEST(ExperimentSentencesTest, FollowTheFigures) {
               HasSubstr("only one task can run at a time"));
   EXPECT_THAT(ExperimentSentences(Measured({0.1, 0.08, 0.1, 0.05})),
               HasSubstr("to hand tasks to other processes and take results back cost 38 %"));
+  for (const std::vector<double>& disturbed : {std::vector<double>{0.35, 0.11, 0.35, 0.37},
+                                               {0.1, 0.05, 0.1, 0.07},
+                                               {0.1, 0.02, 0.1, 0.02}}) {
+    EXPECT_THAT(ExperimentSentences(Measured(disturbed)), HasSubstr("when the machine is idle"));
+  }
   EXPECT_THAT(ExperimentSentences(Measured({0.1, 0.07, 0.1, 0.07})),
               HasSubstr("did not get all of them"));
   EXPECT_THAT(ExperimentSentences(Measured({0.1, 0.05, 0.13, 0.05})),
