@@ -38,7 +38,7 @@ class SpawnSetup {
     posix_spawnattr_destroy(&attributes_);
   }
 
-  int Prepare(const std::string& log_path) {
+  int Prepare(const std::string& log_path, bool own_session) {
     constexpr int kLogFlags = O_WRONLY | O_CREAT | O_APPEND;
     sigset_t none;
     sigemptyset(&none);
@@ -54,8 +54,9 @@ class SpawnSetup {
     if (error == 0) error = posix_spawnattr_setsigmask(&attributes_, &none);
     if (error == 0) error = posix_spawnattr_setsigdefault(&attributes_, &defaults);
     if (error == 0) {
+      const int own = own_session ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP;
       error = posix_spawnattr_setflags(
-          &attributes_, POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+          &attributes_, static_cast<short>(own | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF));
     }
     return error;
   }
@@ -72,7 +73,7 @@ class SpawnSetup {
 
 absl::StatusOr<DaemonProcess> DaemonProcess::Start(const DaemonSpec& spec) {
   SpawnSetup setup;
-  if (const int error = setup.Prepare(spec.log_path); error != 0) {
+  if (const int error = setup.Prepare(spec.log_path, spec.own_session); error != 0) {
     return ErrnoStatus(error, "posix_spawn");
   }
   std::vector<char*> argv = {const_cast<char*>(spec.program.c_str())};

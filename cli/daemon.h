@@ -16,12 +16,16 @@ struct DaemonSpec {
   std::string program;            // absolute path
   std::vector<std::string> args;  // without the program's name
   std::string log_path;           // stdout and stderr are appended here
+  // A session of its own, for what goes on after us. Otherwise only a process group, so that Ctrl-C
+  // does not reach it: the kernel may share processors out by session, and what is measured beside
+  // us must be in ours.
+  bool own_session = true;
 };
 
 // A process that was started or found; a pidfd, so that a reused pid is never mistaken for it.
 class DaemonProcess {
  public:
-  // Starts it in a session of its own, stdin from /dev/null, with no descriptor of ours.
+  // Starts it, stdin from /dev/null, with no descriptor of ours.
   static absl::StatusOr<DaemonProcess> Start(const DaemonSpec& spec);
   // Takes hold of a running process. NotFound when there is none.
   static absl::StatusOr<DaemonProcess> Find(int64_t pid);

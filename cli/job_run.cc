@@ -175,7 +175,7 @@ absl::Status JobRun::FollowResults() {
     v1::StreamResultsResponse response;
     while (taken_.ok() && stream->Read(&response)) taken_ = TakeResults(response.results());
     if (!taken_.ok()) call.TryCancel();
-    const absl::Status status = rpc::FromGrpc(stream->Finish());
+    absl::Status status = rpc::FromGrpc(stream->Finish());
     SetCall(nullptr);
     RETURN_IF_ERROR(taken_);
     if (status.ok()) return status;

@@ -46,7 +46,8 @@ Pool::Pool(Context& outer) : context_(outer.globals(), outer.dependencies()) {}
 absl::Status Pool::StartCoordinator() {
   const DaemonSpec spec{absl::StrCat(context_.dependencies().program_dir, "/center-coordinator"),
                         {"--data-dir", folder_, "--listen", context_.address(), "--http", "off"},
-                        absl::StrCat(folder_, "/coordinator.log")};
+                        absl::StrCat(folder_, "/coordinator.log"),
+                        /*own_session=*/false};
   if (::access(spec.program.c_str(), X_OK) != 0) {
     return absl::NotFoundError(absl::StrCat("there is no program ", spec.program,
                                             ": centerctl looks for it beside itself"));
