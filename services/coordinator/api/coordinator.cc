@@ -24,6 +24,7 @@
 #include "services/coordinator/api/handover_server.h"
 #include "services/coordinator/api/job_manager.h"
 #include "services/coordinator/api/job_service.h"
+#include "services/coordinator/api/job_table.h"
 #include "services/coordinator/api/listener.h"
 #include "services/coordinator/api/orphan_reaper.h"
 #include "services/coordinator/api/process_identity.h"
@@ -341,10 +342,14 @@ absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Create(CoordinatorOpti
                    state::Store::Open(data_dir.database(), {.events_max = options.events_max}));
   // Answers go through the control thread, which comes with the parts.
   auto post = std::make_shared<Post>();
+  const std::string jobs_dir = data_dir.path() + "/jobs";
+  RETURN_IF_ERROR(MakeDirectories(jobs_dir));
+  ASSIGN_OR_RETURN(auto job_table, JobTable::Open(jobs_dir + "/jobs.db"));
   ASSIGN_OR_RETURN(auto job_store,
                    jobs::JobStore::Open(
-                       {.dir = data_dir.path() + "/jobs",
-                        .post = [post](std::function<void()> task) { (*post)(std::move(task)); }}));
+                       {.dir = jobs_dir,
+                        .post = [post](std::function<void()> task) { (*post)(std::move(task)); },
+                        .table = std::move(job_table)}));
   auto parts = std::make_unique<Parts>(std::move(options), std::move(data_dir), std::move(store),
                                        std::move(job_store), post.get());
   absl::Status served = parts->Serve();

@@ -202,6 +202,8 @@ void JobManager::Schedule(JobEntry& job, jobs::JobPlan plan) {
   const v1::JobSpec& spec = job.submission.spec();
   plan.id = job.id;
   plan.server = spec.server();
+  plan.kind = spec.task();
+  for (const std::string& arg : spec.args()) absl::StrAppend(&plan.kind, "\n", arg);
   plan.priority = spec.priority();
   plan.retry_limit = spec.retry_limit();
   if (spec.has_deadline()) {

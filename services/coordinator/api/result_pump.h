@@ -37,6 +37,8 @@ class ResultPump : public std::enable_shared_from_this<ResultPump> {
   };
   What Next(grpc::ByteBuffer* message);
   const absl::Status& status() const { return status_; }
+  // A part is on its way from the disk.
+  bool reading() const { return reading_; }
   // Bytes of results given.
   uint64_t taken() const { return taken_; }
   // Nobody calls Next any more.

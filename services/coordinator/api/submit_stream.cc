@@ -9,6 +9,13 @@
 #include "services/coordinator/api/job_spec.h"
 
 namespace center::coordinator {
+namespace {
+
+// Small messages that may be queued: what is queued counts as taken by the client.
+constexpr size_t kQueuedBytesMax = 64 << 10;
+constexpr size_t kQueuedMessagesMax = 4;
+
+}  // namespace
 
 void SubmitStream::Begin() {
   self_ = shared_from_this();
@@ -48,7 +55,30 @@ void SubmitStream::OnReadDone(bool ok) {
 }
 
 void SubmitStream::OnWriteDone(bool ok) {
-  service_.post()([self = shared_from_this(), ok] { self->HandleWritten(ok); });
+  bool proof = false;
+  {
+    absl::MutexLock lock(&mutex_);
+    proof = outgoing_.front().proof;
+    outgoing_bytes_ -= outgoing_.front().bytes;
+    outgoing_.pop_front();
+    if (!ok && !outgoing_.empty() && outgoing_.back().last) Finish(grpc::Status::CANCELLED);
+    if (!ok || closed_) {
+      outgoing_.clear();
+    } else if (!outgoing_.empty()) {
+      StartNext();
+    }
+  }
+  service_.post()([self = shared_from_this(), ok, proof] { self->HandleWritten(ok, proof); });
+}
+
+void SubmitStream::StartNext() {
+  Outgoing& next = outgoing_.front();
+  if (next.last) {
+    closed_ = true;
+    StartWriteAndFinish(&next.message, grpc::WriteOptions(), grpc::Status::OK);
+  } else {
+    StartWrite(&next.message);
+  }
 }
 
 void SubmitStream::OnCancel() {
@@ -157,11 +187,10 @@ void SubmitStream::HandleEnd() {
 // A connection that breaks ends the client's half, too. That it was closed on purpose is certain
 // when a message that is begun afterwards can still be written; a lost client must not pass for one
 // that has sent everything.
-void SubmitStream::HandleWritten(bool ok) {
-  writing_ = false;
-  if (ended_) return;
-  if (!ok) return;  // OnCancel follows
-  if (std::exchange(proving_, false) && !completed_ && !context_.IsCancelled()) {
+void SubmitStream::HandleWritten(bool ok, bool proof) {
+  if (proof) proving_ = false;
+  if (ended_ || !ok) return;  // without success OnCancel follows
+  if (proof && !completed_ && !context_.IsCancelled()) {
     completed_ = true;
     service_.manager().CompleteInputs(*job_);
     if (ended_) return;
@@ -171,58 +200,69 @@ void SubmitStream::HandleWritten(bool ok) {
 }
 
 void SubmitStream::Pump() {
-  if (writing_ || ended_ || !job_->stored) return;
-  const bool arrived = job_->inputs_stored || !gives_inputs_ || job_->ended;
-  if (detach_ && arrived) return WriteJobAndFinish();
-  const bool to_be_proved = gives_inputs_ && inputs_ended_ && !completed_;
-  if (!told_ || to_be_proved) return WriteJob();
-  if (detach_) return;
-  if (results_ != nullptr && WriteResults()) return;
-  if (job_->over) return WriteJobAndFinish();
-  if (job_->version > told_version_) WriteJob();
+  while (!ended_ && job_->stored && HasRoom() && QueueNext()) {
+  }
 }
 
-// True: a message is on its way, or will be, or the stream has ended.
-bool SubmitStream::WriteResults() {
-  switch (results_->Next(&response_)) {
+// False: there is nothing to be told now.
+bool SubmitStream::QueueNext() {
+  const bool arrived = job_->inputs_stored || !gives_inputs_ || job_->ended;
+  const bool to_be_proved = gives_inputs_ && inputs_ended_ && !completed_ && !proving_;
+  if (detach_ && arrived) return QueueJob(/*last=*/true), true;
+  if (!told_ || to_be_proved) return QueueJob(/*last=*/false), true;
+  if (detach_) return false;
+  if (results_ != nullptr && QueueResults()) return true;
+  if (ended_ || (results_ != nullptr && results_->reading() && job_->over)) return false;
+  if (job_->over) return QueueJob(/*last=*/true), true;
+  if (job_->version > told_version_) return QueueJob(/*last=*/false), true;
+  return false;
+}
+
+bool SubmitStream::QueueResults() {
+  grpc::ByteBuffer message;
+  switch (results_->Next(&message)) {
     case ResultPump::What::kMessage:
-      Write();
+      Queue(&message, /*last=*/false);
       return true;
     case ResultPump::What::kWait:
-      return job_->over;  // for the disk; the end comes after it
     case ResultPump::What::kEnd:
       return false;
     case ResultPump::What::kFail:
       FinishAs(results_->status());
-      return true;
+      return false;
   }
   return false;
 }
 
-void SubmitStream::WriteJob() {
+void SubmitStream::QueueJob(bool last) {
+  // From the finish on gRPC may be done with the call, on a thread of its own.
+  const std::shared_ptr<SubmitStream> keep = shared_from_this();
   told_ = true;
   told_version_ = job_->version;
   v1::Job view = service_.manager().View(*job_, /*with_failures=*/true);
   grpc::ByteBuffer message = FieldMessage(v1::SubmitJobResponse::kJobFieldNumber, view);
-  response_.Swap(&message);
-  Write();
+  ended_ = last;
+  Queue(&message, last);
+  if (last) Leave();
 }
 
-void SubmitStream::Write() {
-  writing_ = true;
-  proving_ = gives_inputs_ && inputs_ended_ && !completed_;
-  StartWrite(&response_);
+bool SubmitStream::HasRoom() {
+  absl::MutexLock lock(&mutex_);
+  return outgoing_.empty() ||
+         (outgoing_bytes_ < kQueuedBytesMax && outgoing_.size() < kQueuedMessagesMax);
 }
 
-void SubmitStream::WriteJobAndFinish() {
-  // From the finish on gRPC may be done with the call, on a thread of its own.
-  const std::shared_ptr<SubmitStream> keep = shared_from_this();
-  v1::Job view = service_.manager().View(*job_, /*with_failures=*/true);
-  grpc::ByteBuffer message = FieldMessage(v1::SubmitJobResponse::kJobFieldNumber, view);
-  response_.Swap(&message);
-  ended_ = true;
-  StartWriteAndFinish(&response_, grpc::WriteOptions(), grpc::Status::OK);
-  Leave();
+void SubmitStream::Queue(grpc::ByteBuffer* message, bool last) {
+  const bool proof = gives_inputs_ && inputs_ended_ && !completed_;
+  proving_ = proving_ || proof;
+  absl::MutexLock lock(&mutex_);
+  Outgoing& added = outgoing_.emplace_back();
+  added.message.Swap(message);
+  added.bytes = added.message.Length();
+  added.last = last;
+  added.proof = proof;
+  outgoing_bytes_ += added.bytes;
+  if (outgoing_.size() == 1) StartNext();
 }
 
 void SubmitStream::EndWith(const absl::Status& status) { FinishAs(status); }
@@ -231,6 +271,10 @@ void SubmitStream::FinishAs(const absl::Status& status) {
   if (ended_) return;
   const std::shared_ptr<SubmitStream> keep = shared_from_this();  // as above
   ended_ = true;
+  {
+    absl::MutexLock lock(&mutex_);
+    closed_ = true;
+  }
   Finish(rpc::ToGrpc(status));
   Leave();
 }

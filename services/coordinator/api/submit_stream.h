@@ -1,9 +1,12 @@
 // One call of JobService.SubmitJob.
 #pragma once
 
+#include <deque>
 #include <memory>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "center/v1/job.pb.h"
 #include "grpcpp/grpcpp.h"
 #include "services/coordinator/api/job_service.h"
@@ -11,8 +14,8 @@
 
 namespace center::coordinator {
 
-// gRPC's threads parse what was read and post it; everything else is the control thread's. One
-// read and one write are outstanding at most.
+// gRPC's threads parse what was read and post it, and write what is queued; everything else is the
+// control thread's. One read is outstanding at most, and a few messages are queued.
 //
 // It keeps itself alive until gRPC is done with it.
 class SubmitStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc::ByteBuffer>,
@@ -45,15 +48,18 @@ class SubmitStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
 
   void HandleMessage(Message message);
   void HandleEnd();
-  void HandleWritten(bool ok);
+  void HandleWritten(bool ok, bool proof);
   void Submit(v1::JobSubmission submission);
   void OnSubmitted(const absl::StatusOr<JobEntry*>& job, bool is_new);
   void MaybeRead();
   void Pump();
-  bool WriteResults();
-  void WriteJob();
-  void Write();
-  void WriteJobAndFinish();
+  bool QueueNext();
+  bool QueueResults();
+  void QueueJob(bool last);
+  // More may be queued.
+  bool HasRoom();
+  void Queue(grpc::ByteBuffer* message, bool last);
+  void StartNext() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void FinishAs(const absl::Status& status);
   void Leave();
 
@@ -61,7 +67,19 @@ class SubmitStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   grpc::CallbackServerContext& context_;
   std::shared_ptr<SubmitStream> self_;  // until OnDone
   grpc::ByteBuffer request_;            // owned by the read that is under way
-  grpc::ByteBuffer response_;           // and by the write
+
+  // What is to be written; the first is being written. The next one begins without the control
+  // thread: small jobs are told of in three messages, and each hop costs.
+  struct Outgoing {
+    grpc::ByteBuffer message;
+    size_t bytes = 0;
+    bool last = false;   // the call ends with it
+    bool proof = false;  // begun after the client's half was closed
+  };
+  absl::Mutex mutex_;
+  std::deque<Outgoing> outgoing_ ABSL_GUARDED_BY(mutex_);
+  size_t outgoing_bytes_ ABSL_GUARDED_BY(mutex_) = 0;
+  bool closed_ ABSL_GUARDED_BY(mutex_) = false;  // nothing more begins
 
   // Control thread.
   JobEntry* job_ = nullptr;  // from OnSubmitted until Leave
@@ -71,10 +89,9 @@ class SubmitStream final : public grpc::ServerBidiReactor<grpc::ByteBuffer, grpc
   bool detach_ = false;
   bool stream_results_ = false;
   bool reading_ = false;
-  bool writing_ = false;
   bool told_ = false;          // the first response
   bool inputs_ended_ = false;  // the client's half is closed
-  bool proving_ = false;       // this write was begun after that
+  bool proving_ = false;       // a message is queued that was begun after that
   bool completed_ = false;     // and the job knows
   uint64_t told_version_ = 0;
   bool ended_ = false;

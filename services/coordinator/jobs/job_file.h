@@ -1,10 +1,12 @@
-// The files in which jobs are kept, and how their bytes lie.
+// How jobs are kept: records in a table, and in files of their own those of larger jobs.
 //
-//     <data-dir>/jobs/j7.job         the job, then its results as they were finished, then its end
-//     <data-dir>/jobs/j7.in.0        its records, from index 0 on
+//     <data-dir>/jobs/jobs.db        every job and its end; the first results and inputs
+//     <data-dir>/jobs/j7.job         further results, as they were finished
+//     <data-dir>/jobs/j7.in.0        further inputs that the client sent, from index 0 on
 //     <data-dir>/jobs/j7.in.51200    the next segment of them, from that index on
 //
-// A file is a sequence of records: a header of 40 bytes, little-endian, and a body.
+// Making a file costs more than running a small job: most jobs have none. The files are sequences
+// of records: a header of 40 bytes, little-endian, and a body.
 //
 //     0  magic       "CJR1"
 //     4  type        see RecordType
@@ -17,7 +19,7 @@
 //
 // Records are only appended, in one write(2) each, and never synced: they survive the death of any
 // process, not the loss of power. A record that is not complete, or damaged, ends the file for the
-// next reader, who cuts it off there. A segment of records goes when all of them are finished, all
+// next reader, who cuts it off there. A segment of inputs goes when all of them are finished, all
 // segments when the job has ended; the whole job when its time is over.
 #pragma once
 

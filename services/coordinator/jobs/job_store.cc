@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <iterator>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -15,15 +16,14 @@ namespace {
 // Descriptors that the writing thread keeps open.
 constexpr size_t kOpenFilesMax = 256;
 
+absl::Status Worse(const absl::Status& one, const absl::Status& other) {
+  return one.ok() ? other : one;
+}
+
 }  // namespace
 
 JobStore::JobStore(Options options)
-    : options_(std::move(options)), writer_([this] {
-        if (answers_.empty()) return;
-        options_.post([answers = std::exchange(answers_, {})] {
-          for (const std::function<void()>& answer : answers) answer();
-        });
-      }) {}
+    : options_(std::move(options)), writer_([this] { FinishBatch(); }) {}
 
 absl::StatusOr<std::unique_ptr<JobStore>> JobStore::Open(Options options) {
   RETURN_IF_ERROR(MakeDirectories(options.dir));
@@ -48,7 +48,36 @@ void JobStore::Enqueue(uint64_t bytes, std::function<void()> work) {
   });
 }
 
-void JobStore::Answer(std::function<void()> answer) { answers_.push_back(std::move(answer)); }
+void JobStore::Answer(std::function<void(const absl::Status& commit)> answer) {
+  answers_.push_back(std::move(answer));
+}
+
+void JobStore::FinishBatch() {
+  absl::Status commit;
+  if (std::exchange(in_transaction_, false)) commit = options_.table->Commit();
+  if (!commit.ok()) spdlog::error("jobs: {}", commit);
+  if (answers_.empty()) return;
+  options_.post([commit, answers = std::exchange(answers_, {})] {
+    for (const auto& answer : answers) answer(commit);
+  });
+}
+
+bool JobStore::FitsTable(JobId id, uint64_t bytes) {
+  return open_[id].table_bytes + bytes <= options_.table_bytes_max;
+}
+
+absl::StatusOr<uint64_t> JobStore::AddRow(JobId id, RecordHeader header,
+                                          std::span<const absl::string_view> body) {
+  uint64_t bytes = kRowBytes;
+  for (const absl::string_view piece : body) bytes += piece.size();
+  header.body_bytes = static_cast<uint32_t>(bytes - kRowBytes);
+  if (!in_transaction_) RETURN_IF_ERROR(options_.table->Begin());
+  in_transaction_ = true;
+  ASSIGN_OR_RETURN(const uint64_t row, options_.table->Add(id, header, body));
+  open_[id].table_bytes += bytes;
+  used_.fetch_add(bytes, std::memory_order_relaxed);
+  return row;
+}
 
 absl::StatusOr<JobFile*> JobStore::FileOf(const std::string& path, uint64_t size) {
   std::unique_ptr<JobFile>& file = files_[path];
@@ -79,17 +108,21 @@ void JobStore::Create(JobId id, std::string meta, Done done) {
   const uint64_t bytes = meta.size();
   Enqueue(bytes, [this, id, meta = std::move(meta), done = std::move(done)] {
     const absl::string_view body[] = {meta};
-    absl::Status status = Append(JobPath(id), &open_[id].size, {.type = RecordType::kJob}, body);
-    Answer([done, status = std::move(status)] { done(status); });
+    const absl::Status added = AddRow(id, {.type = RecordType::kJob}, body).status();
+    Answer([done, added](const absl::Status& commit) { done(Worse(added, commit)); });
   });
 }
 
 absl::Status JobStore::AppendToInputs(JobId id, RecordHeader header,
                                       std::span<const absl::string_view> body) {
+  uint64_t bytes = 0;
+  for (const absl::string_view piece : body) bytes += piece.size();
   std::map<uint64_t, uint64_t>& segments = open_[id].segments;
+  // Once there is a segment, everything goes there: it is read after the table.
+  if (segments.empty() && FitsTable(id, bytes)) return AddRow(id, header, body).status();
   const bool begins = header.type == RecordType::kInputs;
   if (segments.empty() || (begins && segments.rbegin()->second >= options_.segment_bytes)) {
-    segments.emplace(begins ? header.first : 0, 0);
+    segments.emplace(header.first, 0);
   }
   const auto last = std::prev(segments.end());
   return Append(SegmentPath(id, last->first), &last->second, header, body);
@@ -114,8 +147,9 @@ void JobStore::AppendInputs(JobId id, uint64_t first, std::shared_ptr<const Reco
 
 void JobStore::CompleteInputs(JobId id, uint64_t total, Done done) {
   Enqueue(0, [this, id, total, done = std::move(done)] {
-    absl::Status status = AppendToInputs(id, {.type = RecordType::kComplete, .first = total}, {});
-    Answer([done, status = std::move(status)] { done(status); });
+    const absl::Status added =
+        AddRow(id, {.type = RecordType::kComplete, .first = total}, {}).status();
+    Answer([done, added](const absl::Status& commit) { done(Worse(added, commit)); });
   });
 }
 
@@ -141,31 +175,40 @@ void JobStore::AppendResults(JobId id, const ResultPart& part,
                       .first = part.first,
                       .count = part.count,
                       .failed = static_cast<uint32_t>(part.failures.size())};
-  Enqueue(bytes, [this, id, header, body = part.body, done = std::move(done)] {
-    uint64_t& size = open_[id].size;
-    const StoredPart stored{.first = header.first,
-                            .count = header.count,
-                            .failed = header.failed,
-                            .bytes = static_cast<uint32_t>(body != nullptr ? body->size() : 0),
-                            .offset = size};
+  Enqueue(bytes, [this, id, header, bytes, body = part.body, done = std::move(done)] {
+    OpenJob& job = open_[id];
+    StoredPart stored{.first = header.first,
+                      .count = header.count,
+                      .failed = header.failed,
+                      .bytes = static_cast<uint32_t>(bytes),
+                      .in_table = job.size == 0 && FitsTable(id, bytes),
+                      .offset = job.size};
     const absl::string_view pieces[] = {body != nullptr ? absl::string_view(*body) : ""};
-    const absl::Status status = Append(JobPath(id), &size, header, pieces);
-    absl::StatusOr<StoredPart> answer = stored;
-    if (!status.ok()) answer = status;
-    Answer([done, answer = std::move(answer)] { done(answer); });
+    absl::Status status;
+    if (stored.in_table) {
+      const auto row = AddRow(id, header, pieces);
+      status = row.status();
+      stored.offset = row.value_or(0);
+    } else {
+      status = Append(JobPath(id), &job.size, header, pieces);
+    }
+    Answer([done, stored, status = std::move(status)](const absl::Status& commit) {
+      const absl::Status worst = Worse(status, commit);
+      if (worst.ok()) return done(stored);
+      done(worst);
+    });
   });
 }
 
 void JobStore::End(JobId id, std::string end, Done done) {
   Enqueue(end.size(), [this, id, end = std::move(end), done = std::move(done)] {
     const absl::string_view body[] = {end};
-    OpenJob& job = open_[id];
-    absl::Status status = Append(JobPath(id), &job.size, {.type = RecordType::kEnd}, body);
-    for (const auto& [first, size] : std::exchange(job.segments, {})) {
+    const absl::Status added = AddRow(id, {.type = RecordType::kEnd}, body).status();
+    for (const auto& [first, size] : std::exchange(open_[id].segments, {})) {
       RemoveFile(SegmentPath(id, first), size);
     }
     files_.erase(JobPath(id));
-    Answer([done, status = std::move(status)] { done(status); });
+    Answer([done, added](const absl::Status& commit) { done(Worse(added, commit)); });
   });
 }
 
@@ -174,7 +217,13 @@ void JobStore::Remove(JobId id) {
     const OpenJob job = std::exchange(open_[id], {});
     open_.erase(id);
     for (const auto& [first, size] : job.segments) RemoveFile(SegmentPath(id, first), size);
-    RemoveFile(JobPath(id), job.size);
+    if (job.size > 0) RemoveFile(JobPath(id), job.size);
+    absl::Status status;
+    if (!in_transaction_) status = options_.table->Begin();
+    in_transaction_ = in_transaction_ || status.ok();
+    if (status.ok()) status = options_.table->Remove(id);
+    if (!status.ok()) spdlog::error("job j{}: it is not removed: {}", id, status);
+    used_.fetch_sub(job.table_bytes, std::memory_order_relaxed);
   });
 }
 
@@ -196,6 +245,7 @@ void JobStore::Read(JobId id, const StoredPart& part,
 
 absl::StatusOr<std::string> JobStore::ReadNow(JobId id, const StoredPart& part) const {
   RecordHeader header;
+  if (part.in_table) return options_.table->Read(part.offset, &header);
   return ReadRecord(JobPath(id), part.offset, &header);
 }
 
@@ -204,7 +254,9 @@ void JobStore::ReadInputs(
     std::function<void(absl::StatusOr<std::shared_ptr<const RecordBlock>>)> done) {
   reader_.Post([this, id, inputs, done = std::move(done)] {
     RecordHeader header;
-    auto body = ReadRecord(SegmentPath(id, inputs.segment), inputs.offset, &header);
+    auto body = inputs.in_table
+                    ? options_.table->Read(inputs.offset, &header)
+                    : ReadRecord(SegmentPath(id, inputs.segment), inputs.offset, &header);
     auto block = body.ok() ? DecodeBlock(header, *std::move(body))
                            : absl::StatusOr<std::shared_ptr<const RecordBlock>>(body.status());
     options_.post([done, block = std::move(block)]() mutable { done(std::move(block)); });

@@ -18,6 +18,7 @@
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "services/coordinator/jobs/job_file.h"
+#include "services/coordinator/jobs/record_table.h"
 #include "services/coordinator/jobs/task_thread.h"
 #include "services/coordinator/jobs/types.h"
 
@@ -29,15 +30,17 @@ struct StoredPart {
   uint64_t count = 0;
   uint32_t failed = 0;
   uint32_t bytes = 0;
-  uint64_t offset = 0;  // in the job's file
+  bool in_table = false;
+  uint64_t offset = 0;  // in the job's file; the number of the row
 };
 
 // Inputs that are stored.
 struct StoredInputs {
   uint64_t first = 0;
   uint64_t count = 0;
+  bool in_table = false;
   uint64_t segment = 0;
-  uint64_t offset = 0;
+  uint64_t offset = 0;  // in the segment; the number of the row
 };
 
 // A job that an earlier coordinator left.
@@ -59,11 +62,14 @@ class JobStore {
     std::string dir;
     // Runs a task where `done` is to be called.
     std::function<void(std::function<void()>)> post;
+    std::shared_ptr<RecordTable> table;
+    // Results and inputs of a job that go into the table; what is more goes into files.
+    uint64_t table_bytes_max = 64 << 10;
     uint64_t segment_bytes = 32 << 20;
   };
 
-  // Creates the folder when it is not there and reads what is in it. Damaged ends of files are cut
-  // off; a file that does not begin with a job is put aside as NAME.damaged.
+  // Creates the folder when it is not there and reads what is in it and in the table. Damaged ends
+  // of files are cut off; files of jobs that the table does not know are removed.
   static absl::StatusOr<std::unique_ptr<JobStore>> Open(Options options);
   // What was found, once.
   std::vector<StoredJob> TakeFound() { return std::move(found_); }
@@ -96,6 +102,7 @@ class JobStore {
  private:
   // Of the writing thread.
   struct OpenJob {
+    uint64_t table_bytes = 0;               // in the table
     uint64_t size = 0;                      // of the job's file
     std::map<uint64_t, uint64_t> segments;  // first index -> size
   };
@@ -103,13 +110,18 @@ class JobStore {
   explicit JobStore(Options options);
 
   absl::Status Scan();
-  absl::Status ScanJob(JobId id, const std::vector<uint64_t>& segments);
-  void ScanInputs(JobId id, const std::vector<uint64_t>& segments, StoredJob* job);
+  absl::Status ScanTable(std::map<JobId, StoredJob>* jobs);
+  absl::Status ScanResults(StoredJob* job);
+  void ScanInputs(const std::vector<uint64_t>& segments, StoredJob* job);
   std::string JobPath(JobId id) const;
   std::string SegmentPath(JobId id, uint64_t first) const;
 
   void Enqueue(uint64_t bytes, std::function<void()> work);
   // On the writing thread.
+  void FinishBatch();
+  absl::StatusOr<uint64_t> AddRow(JobId id, RecordHeader header,
+                                  std::span<const absl::string_view> body);
+  bool FitsTable(JobId id, uint64_t bytes);
   absl::Status Append(const std::string& path, uint64_t* size, RecordHeader header,
                       std::span<const absl::string_view> body);
   absl::Status AppendToInputs(JobId id, RecordHeader header,
@@ -117,8 +129,8 @@ class JobStore {
   absl::StatusOr<JobFile*> FileOf(const std::string& path, uint64_t size);
   void RemoveSegments(JobId id, uint64_t before);
   void RemoveFile(const std::string& path, uint64_t size);
-  // Answers when what was queued together is done.
-  void Answer(std::function<void()> answer);
+  // Answers when what was queued together is done, with the error of the table's commit.
+  void Answer(std::function<void(const absl::Status& commit)> answer);
 
   const Options options_;
   std::vector<StoredJob> found_;
@@ -128,7 +140,8 @@ class JobStore {
   // Writing thread (and Open).
   absl::flat_hash_map<JobId, OpenJob> open_;
   absl::flat_hash_map<std::string, std::unique_ptr<JobFile>> files_;  // a few, kept open
-  std::vector<std::function<void()>> answers_;
+  std::vector<std::function<void(const absl::Status&)>> answers_;
+  bool in_transaction_ = false;
 
   TaskThread reader_;
   TaskThread writer_;  // last: its tasks use the members above

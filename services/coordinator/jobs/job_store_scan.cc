@@ -1,6 +1,5 @@
 // What an earlier coordinator left.
 #include <dirent.h>
-#include <stdio.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -57,83 +56,108 @@ absl::StatusOr<Names> ListDir(const std::string& path) {
 }  // namespace
 
 absl::Status JobStore::Scan() {
-  ASSIGN_OR_RETURN(Names names, ListDir(options_.dir));
+  std::map<JobId, StoredJob> jobs;
+  RETURN_IF_ERROR(ScanTable(&jobs));
+  ASSIGN_OR_RETURN(const Names names, ListDir(options_.dir));
+  // Files of jobs that are not there: their removal was interrupted.
   for (const JobId id : names.jobs) {
-    RETURN_IF_ERROR(ScanJob(id, names.segments[id]));
-    names.segments.erase(id);
+    if (!jobs.contains(id)) RemoveFile(JobPath(id), 0);
   }
-  // Segments whose job is gone: their removal was interrupted.
   for (const auto& [id, segments] : names.segments) {
+    const auto job = jobs.find(id);
+    if (job != jobs.end() && !job->second.end.has_value()) {
+      ScanInputs(segments, &job->second);
+      continue;
+    }
     for (const uint64_t first : segments) RemoveFile(SegmentPath(id, first), 0);
   }
+  for (const JobId id : names.jobs) {
+    if (const auto job = jobs.find(id); job != jobs.end()) {
+      RETURN_IF_ERROR(ScanResults(&job->second));
+    }
+  }
+  for (auto& [id, job] : jobs) found_.push_back(std::move(job));
   return absl::OkStatus();
 }
 
-absl::Status JobStore::ScanJob(JobId id, const std::vector<uint64_t>& segments) {
-  const std::string path = JobPath(id);
-  ASSIGN_OR_RETURN(const ScannedFile scanned, ScanJobFile(path));
-  if (scanned.records.empty() || scanned.records[0].header.type != RecordType::kJob) {
-    // Nobody was told of a job that was not written whole. Anything else deserves a look.
-    if (scanned.size == 0) {
-      RemoveFile(path, 0);
-    } else {
-      spdlog::error("{} does not begin with a job: it is put aside", path);
-      if (::rename(path.c_str(), absl::StrCat(path, ".damaged").c_str()) != 0) {
-        return ErrnoStatus(errno, absl::StrCat("rename ", path));
-      }
+absl::Status JobStore::ScanTable(std::map<JobId, StoredJob>* jobs) {
+  RETURN_IF_ERROR(options_.table->ForEach([&](RecordTable::Row row) {
+    StoredJob& job = (*jobs)[row.job];
+    job.id = row.job;
+    const RecordHeader& header = row.header;
+    const uint64_t bytes = header.body_bytes + kRowBytes;
+    open_[row.job].table_bytes += bytes;
+    used_.fetch_add(bytes, std::memory_order_relaxed);
+    switch (header.type) {
+      case RecordType::kJob:
+        job.meta = std::move(row.body);
+        return;
+      case RecordType::kEnd:
+        job.end = std::move(row.body);
+        return;
+      case RecordType::kResults:
+        job.parts.push_back({.first = header.first,
+                             .count = header.count,
+                             .failed = header.failed,
+                             .bytes = header.body_bytes,
+                             .in_table = true,
+                             .offset = row.number});
+        return;
+      case RecordType::kInputs:
+        job.inputs.push_back(
+            {.first = header.first, .count = header.count, .in_table = true, .offset = row.number});
+        job.inputs_arrived = std::max(job.inputs_arrived, header.first + header.count);
+        return;
+      case RecordType::kComplete:
+        job.inputs_arrived = header.first;
+        job.inputs_complete = true;
+        return;
+      case RecordType::kCursor:
+        job.cursor = std::move(row.body);
+        return;
     }
-    for (const uint64_t first : segments) RemoveFile(SegmentPath(id, first), 0);
-    return absl::OkStatus();
-  }
-  StoredJob job{.id = id};
+  }));
+  return absl::OkStatus();
+}
+
+absl::Status JobStore::ScanResults(StoredJob* job) {
+  ASSIGN_OR_RETURN(const ScannedFile scanned, ScanJobFile(JobPath(job->id)));
   for (const FoundRecord& record : scanned.records) {
     const RecordHeader& header = record.header;
-    RecordHeader unused;
-    if (header.type == RecordType::kJob) {
-      ASSIGN_OR_RETURN(job.meta, ReadRecord(path, record.offset, &unused));
-    } else if (header.type == RecordType::kEnd) {
-      ASSIGN_OR_RETURN(job.end, ReadRecord(path, record.offset, &unused));
-    } else if (header.type == RecordType::kResults) {
-      job.parts.push_back({.first = header.first,
-                           .count = header.count,
-                           .failed = header.failed,
-                           .bytes = header.body_bytes,
-                           .offset = record.offset});
-    }
+    if (header.type != RecordType::kResults) continue;
+    job->parts.push_back({.first = header.first,
+                          .count = header.count,
+                          .failed = header.failed,
+                          .bytes = header.body_bytes,
+                          .offset = record.offset});
   }
-  open_[id].size = scanned.size;
+  open_[job->id].size = scanned.size;
   used_.fetch_add(scanned.size, std::memory_order_relaxed);
-  if (job.end.has_value()) {
-    for (const uint64_t first : segments) RemoveFile(SegmentPath(id, first), 0);
-  } else {
-    ScanInputs(id, segments, &job);
-  }
-  found_.push_back(std::move(job));
   return absl::OkStatus();
 }
 
-void JobStore::ScanInputs(JobId id, const std::vector<uint64_t>& segments, StoredJob* job) {
+void JobStore::ScanInputs(const std::vector<uint64_t>& segments, StoredJob* job) {
   for (const uint64_t segment : segments) {
-    const std::string path = SegmentPath(id, segment);
+    const std::string path = SegmentPath(job->id, segment);
     const auto scanned = ScanJobFile(path);
     if (!scanned.ok()) {
-      spdlog::error("job j{}: its inputs cannot be read: {}", id, scanned.status());
+      spdlog::error("job j{}: its inputs cannot be read: {}", job->id, scanned.status());
       return;
     }
     for (const FoundRecord& record : scanned->records) {
       const RecordHeader& header = record.header;
       if (header.type == RecordType::kInputs) {
-        job->inputs.push_back({header.first, header.count, segment, record.offset});
-        job->inputs_arrived = header.first + header.count;
-      } else if (header.type == RecordType::kComplete) {
-        job->inputs_arrived = header.first;
-        job->inputs_complete = true;
+        job->inputs.push_back({.first = header.first,
+                               .count = header.count,
+                               .segment = segment,
+                               .offset = record.offset});
+        job->inputs_arrived = std::max(job->inputs_arrived, header.first + header.count);
       } else if (header.type == RecordType::kCursor) {
         RecordHeader unused;
         job->cursor = ReadRecord(path, record.offset, &unused).value_or("");
       }
     }
-    open_[id].segments[segment] = scanned->size;
+    open_[job->id].segments[segment] = scanned->size;
     used_.fetch_add(scanned->size, std::memory_order_relaxed);
   }
 }

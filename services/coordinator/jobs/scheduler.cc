@@ -39,6 +39,10 @@ void Scheduler::AddJob(JobPlan plan) {
   job.status.succeeded = job.plan.done.size() - job.plan.failed;
   NoteFailures(job, job.plan.failures);
   const JobId id = job.plan.id;
+  const auto& kinds = ServerOf(job.plan.server).ns_per_input;
+  if (const auto known = kinds.find(job.plan.kind); known != kinds.end()) {
+    job.presumed_ns_per_input = known->second;
+  }
   jobs_[id] = std::move(added);
   if (job.plan.deadline.has_value()) AddTimer(*job.plan.deadline, TimerKind::kJobDeadline, id);
   UpdateRunnable(job);

@@ -156,19 +156,26 @@ void Scheduler::DispatchSuspect(Server& server, Worker& worker) {
   Send(piece, *best, worker);
 }
 
+// How long an input will take there; 0: nobody knows.
+double Scheduler::ExpectedNs(const Job& job, const Worker& worker) const {
+  const auto known = job.speed.find(worker.id);
+  if (known != job.speed.end()) return known->second.ns_per_input;
+  return job.ns_per_input.value_or(job.presumed_ns_per_input);
+}
+
 uint64_t Scheduler::ChunkSize(const Job& job, const Worker& worker) const {
   const auto known = job.speed.find(worker.id);
-  double ns_per_input = job.ns_per_input.value_or(0);
+  const double ns_per_input = ExpectedNs(job, worker);
+  const auto full = static_cast<double>(limits_.chunk_time.count());
   double most = 1;
   if (known != job.speed.end()) {
-    ns_per_input = known->second.ns_per_input;
     most = 2.0 * static_cast<double>(known->second.last_count);
   } else if (job.ns_per_input.has_value()) {
-    most = kFirstShare * static_cast<double>(limits_.chunk_time.count()) / ns_per_input;
+    most = kFirstShare * full / ns_per_input;
+  } else if (ns_per_input > 0) {
+    most = static_cast<double>(limits_.presumed_chunk_time.count()) / ns_per_input;
   }
-  if (ns_per_input > 0) {
-    most = std::min(most, static_cast<double>(limits_.chunk_time.count()) / ns_per_input);
-  }
+  if (ns_per_input > 0) most = std::min(most, full / ns_per_input);
   if (job.bytes_per_result.value_or(0) > 0) {
     most = std::min(most, static_cast<double>(limits_.chunk_bytes_max) / *job.bytes_per_result);
   }
@@ -232,9 +239,7 @@ void Scheduler::Send(const std::shared_ptr<Piece>& piece, Job& job, Worker& work
   out->worker = worker.id;
   out->piece = piece;
   out->sent = now;
-  const auto known = job.speed.find(worker.id);
-  const double ns_per_input =
-      known != job.speed.end() ? known->second.ns_per_input : job.ns_per_input.value_or(0);
+  const double ns_per_input = ExpectedNs(job, worker);
   out->charged_ns = kUnknownChargeNs;
   if (ns_per_input > 0) {
     out->charged_ns = static_cast<int64_t>(ns_per_input * static_cast<double>(count));

@@ -53,6 +53,7 @@ struct Scheduler::Job {
   };
   absl::flat_hash_map<WorkerId, Speed> speed;
   absl::optional<double> ns_per_input;
+  double presumed_ns_per_input = 0;  // by earlier jobs of its kind; 0: there was none
   absl::optional<double> bytes_per_result;
 
   uint64_t unread_bytes = 0;
@@ -83,6 +84,7 @@ struct Scheduler::Server {
   std::set<JobId> with_suspects;     // jobs with suspects that wait
   std::map<int32_t, int64_t> clock;  // by priority: the time used of the job that ran last
   SteadyTime stragglers_at = SteadyTime::max();  // a timer is set
+  std::map<std::string, double> ns_per_input;    // by the kind of job
 };
 
 }  // namespace center::jobs

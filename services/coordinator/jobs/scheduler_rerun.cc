@@ -65,7 +65,10 @@ SteadyTime Scheduler::RerunAt(const InFlight& chunk) const {
     return SteadyTime::max();
   }
   if (!chunk.started.has_value()) return chunk.sent + limits_.steal_time_min;
-  if (!chunk.foreseen.has_value()) return SteadyTime::max();  // nobody knows what is long
+  // Nobody knows what is long before the job itself has shown it.
+  if (!chunk.foreseen.has_value() || !JobAt(piece.job).ns_per_input.has_value()) {
+    return SteadyTime::max();
+  }
   const auto expected =
       std::chrono::duration_cast<SteadyDuration>(*chunk.foreseen * limits_.straggler_factor);
   return *chunk.started + std::max(expected, limits_.straggler_time_min);

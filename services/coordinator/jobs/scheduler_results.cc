@@ -76,6 +76,9 @@ void Scheduler::LearnFrom(Job& job, const InFlight& chunk, const ChunkOutcome& o
     speed.ns_per_input = outcome.cancelled ? sample : Blend(speed.ns_per_input, sample);
     speed.last_count = std::max<uint64_t>(count, 1);
     job.ns_per_input = Blend(job.ns_per_input.value_or(0), speed.ns_per_input);
+    auto& kinds = ServerOf(job.plan.server).ns_per_input;
+    if (kinds.size() >= limits_.kinds_max && !kinds.contains(job.plan.kind)) kinds.clear();
+    kinds[job.plan.kind] = *job.ns_per_input;
   }
   if (count > 0) {
     job.bytes_per_result = Blend(job.bytes_per_result.value_or(0),

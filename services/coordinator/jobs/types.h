@@ -98,6 +98,8 @@ struct Death {
 struct JobPlan {
   JobId id = 0;
   std::string server;
+  // Jobs of the same kind (task and arguments) are taken to run about as fast.
+  std::string kind;
   int32_t priority = 0;
   absl::optional<SteadyTime> deadline;
   absl::optional<SteadyDuration> input_timeout;

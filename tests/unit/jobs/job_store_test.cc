@@ -5,7 +5,11 @@
 
 #include <filesystem>
 #include <fstream>
+#include <map>
+#include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "absl/synchronization/mutex.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "services/coordinator/jobs/result_index.h"
@@ -23,6 +27,59 @@ std::shared_ptr<const RecordBlock> Block(uint64_t count, uint32_t size, char fil
       {.uniform_size = size, .count = count, .data = std::string(count * size, fill)});
 }
 
+// Keeps what was committed, as the file of a table does.
+class FakeTable final : public RecordTable {
+ public:
+  absl::Status Begin() override {
+    absl::MutexLock lock(&mutex_);
+    staged_ = rows_;
+    return absl::OkStatus();
+  }
+  absl::Status Commit() override {
+    absl::MutexLock lock(&mutex_);
+    if (!commit_error_.ok()) return commit_error_;
+    rows_ = staged_;
+    return absl::OkStatus();
+  }
+  absl::StatusOr<uint64_t> Add(JobId job, const RecordHeader& header,
+                               std::span<const absl::string_view> body) override {
+    absl::MutexLock lock(&mutex_);
+    Row row{.number = ++last_, .job = job, .header = header};
+    for (const absl::string_view piece : body) row.body.append(piece.data(), piece.size());
+    staged_[row.number] = row;
+    return row.number;
+  }
+  absl::Status Remove(JobId job) override {
+    absl::MutexLock lock(&mutex_);
+    std::erase_if(staged_, [&](const auto& row) { return row.second.job == job; });
+    return absl::OkStatus();
+  }
+  absl::StatusOr<std::string> Read(uint64_t row, RecordHeader* header) override {
+    absl::MutexLock lock(&mutex_);
+    const auto found = rows_.find(row);
+    if (found == rows_.end()) return absl::NotFoundError("no row");
+    *header = found->second.header;
+    return found->second.body;
+  }
+  absl::Status ForEach(const std::function<void(Row)>& visit) override {
+    absl::MutexLock lock(&mutex_);
+    for (const auto& [number, row] : rows_) visit(row);
+    return absl::OkStatus();
+  }
+  void FailCommits(absl::Status error) {
+    absl::MutexLock lock(&mutex_);
+    commit_error_ = std::move(error);
+  }
+
+ private:
+  absl::Mutex mutex_;
+  std::map<uint64_t, Row> rows_ ABSL_GUARDED_BY(mutex_);
+  std::map<uint64_t, Row> staged_ ABSL_GUARDED_BY(mutex_);
+  uint64_t last_ ABSL_GUARDED_BY(mutex_) = 0;
+  absl::Status commit_error_ ABSL_GUARDED_BY(mutex_);
+};
+
+// With `table_bytes_max_` 0 every result and input is in a file.
 class JobStoreTest : public testing::Test {
  protected:
   JobStoreTest() { Open(); }
@@ -30,8 +87,11 @@ class JobStoreTest : public testing::Test {
   // As a coordinator that starts: what an earlier one has written is there.
   std::vector<StoredJob> Open(uint64_t segment_bytes = 32 << 20) {
     store_.reset();
-    auto opened = JobStore::Open(
-        {.dir = dir_.path() + "/jobs", .post = posted_.poster(), .segment_bytes = segment_bytes});
+    auto opened = JobStore::Open({.dir = dir_.path() + "/jobs",
+                                  .post = posted_.poster(),
+                                  .table = table_,
+                                  .table_bytes_max = table_bytes_max_,
+                                  .segment_bytes = segment_bytes});
     EXPECT_TRUE(opened.ok()) << opened.status();
     store_ = *std::move(opened);
     return store_->TakeFound();
@@ -72,7 +132,18 @@ class JobStoreTest : public testing::Test {
 
   ScratchDir dir_;
   coordinator::PostedTasks posted_;
+  const std::shared_ptr<FakeTable> table_ = std::make_shared<FakeTable>();
+  uint64_t table_bytes_max_ = 0;
   std::unique_ptr<JobStore> store_;
+};
+
+// What is small is in the table, and makes no file.
+class SmallJobStoreTest : public JobStoreTest {
+ protected:
+  SmallJobStoreTest() {
+    table_bytes_max_ = 1000;
+    Open();
+  }
 };
 
 TEST_F(JobStoreTest, AJobIsThereAfterARestart) {
@@ -143,19 +214,6 @@ TEST_F(JobStoreTest, EveryTornEndIsCutOffAndWritingGoesOn) {
   }
 }
 
-TEST_F(JobStoreTest, AJobThatWasNotWrittenWholeIsNone) {
-  Create(1, "a job that is written whole");
-  const std::string path = Path("j1.job");
-  const uint64_t whole = std::filesystem::file_size(path);
-  for (uint64_t size = 0; size < whole; size += 7) {
-    store_.reset();
-    std::filesystem::resize_file(path, size);
-    EXPECT_THAT(Open(), IsEmpty()) << size;
-    EXPECT_EQ(Files(), 0u) << size;
-    Create(1, "a job that is written whole");
-  }
-}
-
 TEST_F(JobStoreTest, ADamagedResultIsSeenWhenItIsRead) {
   Create(1);
   const auto first = Append(1, 0, 10, "first");
@@ -198,13 +256,13 @@ TEST_F(JobStoreTest, SegmentsOfFinishedInputsGo) {
   Create(1);
   for (uint64_t i = 0; i < 10; ++i) store_->AppendInputs(1, i * 100, Block(100, 10, 'a'), "");
   Flush();
-  EXPECT_EQ(Files(), 11u);
+  EXPECT_EQ(Files(), 10u);
   store_->ReleaseInputs(1, 450);
   Flush();
-  EXPECT_EQ(Files(), 7u);
+  EXPECT_EQ(Files(), 6u);
   store_->ReleaseInputs(1, 1000);
   Flush();
-  EXPECT_EQ(Files(), 2u);  // the last one stays until the end
+  EXPECT_EQ(Files(), 1u);  // the last one stays until the end
   const std::vector<StoredJob> found = Open();
   ASSERT_THAT(found[0].inputs, SizeIs(1));
   EXPECT_EQ(found[0].inputs[0].first, 900u);
@@ -219,19 +277,78 @@ TEST_F(JobStoreTest, ManyJobsAtOnceNeedFewDescriptors) {
   for (const StoredJob& job : found) EXPECT_THAT(job.parts, SizeIs(1));
 }
 
-TEST_F(JobStoreTest, WhatIsNoJobIsPutAside) {
+TEST_F(JobStoreTest, FilesOfJobsThatAreGoneAreRemovedAndOthersAreNot) {
   Create(1);
-  store_.reset();
-  std::filesystem::resize_file(Path("j1.job"), 0);
-  {
-    auto file = JobFile::Open(Path("j1.job"), 0);
-    ASSERT_TRUE(file.ok());
-    ASSERT_TRUE(file->Append({.type = RecordType::kResults, .count = 1}, {}).ok());
-  }
+  ASSERT_TRUE(Append(1, 0, 1, "x").ok());
+  std::ofstream(Path("j7.job")) << "of an interrupted removal";
+  std::ofstream(Path("j7.in.0")) << "of an interrupted removal";
   std::ofstream(Path("README")) << "hello";
-  EXPECT_THAT(Open(), IsEmpty());
-  EXPECT_TRUE(std::filesystem::exists(Path("j1.job.damaged")));
+  EXPECT_THAT(Open(), SizeIs(1));
+  EXPECT_FALSE(std::filesystem::exists(Path("j7.job")));
+  EXPECT_FALSE(std::filesystem::exists(Path("j7.in.0")));
   EXPECT_TRUE(std::filesystem::exists(Path("README")));
+}
+
+TEST_F(SmallJobStoreTest, ASmallJobMakesNoFile) {
+  Create(1, "the job");
+  store_->AppendInputs(1, 0, Block(10, 4, 'a'), "here");
+  store_->CompleteInputs(1, 10, [](const absl::Status& status) { EXPECT_TRUE(status.ok()); });
+  ASSERT_TRUE(posted_.RunOne());
+  const auto part = Append(1, 0, 5, "results", /*failures=*/1);
+  ASSERT_TRUE(part.ok());
+  EXPECT_EQ(*store_->ReadNow(1, *part), "results");
+  EXPECT_EQ(Files(), 0u);
+
+  const std::vector<StoredJob> found = Open();
+  ASSERT_THAT(found, SizeIs(1));
+  EXPECT_EQ(found[0].meta, "the job");
+  ASSERT_THAT(found[0].parts, SizeIs(1));
+  EXPECT_EQ(found[0].parts[0].count, 5u);
+  EXPECT_EQ(found[0].parts[0].failed, 1u);
+  EXPECT_EQ(*store_->ReadNow(1, found[0].parts[0]), "results");
+  EXPECT_TRUE(found[0].inputs_complete);
+  EXPECT_EQ(found[0].cursor, "here");
+  ASSERT_THAT(found[0].inputs, SizeIs(1));
+  std::shared_ptr<const RecordBlock> block;
+  store_->ReadInputs(1, found[0].inputs[0], [&](auto read) { block = *read; });
+  ASSERT_TRUE(posted_.RunOne());
+  EXPECT_EQ(block->Get(9), "aaaa");
+
+  EXPECT_GT(store_->used_bytes(), 0u);
+  store_->Remove(1);
+  Flush();
+  EXPECT_THAT(Open(), IsEmpty());
+  EXPECT_EQ(store_->used_bytes(), 0u);
+}
+
+TEST_F(SmallJobStoreTest, AJobThatGrowsGoesOnInFiles) {
+  Create(1);
+  for (uint64_t i = 0; i < 20; ++i) {
+    ASSERT_TRUE(Append(1, i * 10, 10, absl::StrCat(i, std::string(100, 'x'))).ok());
+    store_->AppendInputs(1, i * 10, Block(10, 10, 'a'), absl::StrCat("after ", i));
+  }
+  Flush();
+  EXPECT_EQ(Files(), 2u);
+  const std::vector<StoredJob> found = Open();
+  ASSERT_THAT(found[0].parts, SizeIs(20));
+  ASSERT_THAT(found[0].inputs, SizeIs(20));
+  EXPECT_EQ(found[0].cursor, "after 19");
+  EXPECT_EQ(found[0].inputs_arrived, 200u);
+  for (uint64_t i = 0; i < 20; ++i) {
+    EXPECT_EQ(found[0].parts[i].first, i * 10) << "in the order in which they were finished";
+    EXPECT_EQ(*store_->ReadNow(1, found[0].parts[i]), absl::StrCat(i, std::string(100, 'x')));
+    EXPECT_EQ(found[0].inputs[i].first, i * 10);
+  }
+  ASSERT_TRUE(Append(1, 200, 10, "more").ok());
+  EXPECT_THAT(Open()[0].parts, SizeIs(21));
+}
+
+TEST_F(SmallJobStoreTest, WhatWasNotCommittedIsToldAsAnError) {
+  Create(1);
+  table_->FailCommits(absl::ResourceExhaustedError("disk full"));
+  EXPECT_TRUE(absl::IsResourceExhausted(Append(1, 0, 1, "x").status()));
+  table_->FailCommits(absl::OkStatus());
+  EXPECT_TRUE(Append(1, 0, 1, "x").ok());
 }
 
 // ---- Where results are ------------------------------------------------------------------------

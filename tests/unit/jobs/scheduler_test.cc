@@ -93,6 +93,25 @@ TEST_F(SchedulerTest, EveryComputeThreadHasTwoChunks) {
   EXPECT_EQ(In(worker), 6u);
 }
 
+TEST_F(SchedulerTest, AJobOfAKnownKindStartsWithMoreThanOneInput) {
+  const WorkerId worker = AddWorker();
+  JobPlan first = Plan(1, 10'000);
+  first.kind = "task";
+  scheduler_.AddJob(std::move(first));
+  RunAll(microseconds(10));
+  JobPlan second = Plan(2, 10'000);
+  second.kind = "task";
+  scheduler_.AddJob(std::move(second));
+  EXPECT_EQ(In(worker), 2u);
+  EXPECT_EQ(pool_[worker].chunks.front().count, 100u);  // 1 ms
+  JobPlan other = Plan(3, 10'000);
+  other.kind = "other";
+  other.priority = 1;
+  scheduler_.AddJob(std::move(other));
+  Finish(worker);
+  EXPECT_EQ(pool_[worker].chunks.back().count, 1u);
+}
+
 TEST_F(SchedulerTest, ResultsBoundAChunkByTheirBytes) {
   const WorkerId worker = AddWorker();
   Add(1, 1ull << 30);
