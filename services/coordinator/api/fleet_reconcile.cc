@@ -105,6 +105,7 @@ void Fleet::TakeUp(Entry& entry, std::vector<AdoptedProcess> left) {
 
 void Fleet::Adopt(Entry& entry, std::vector<AdoptedProcess> left) {
   entry.run = Run::kSupervised;
+  entry.journals = launch_.data_dir->JournalSlots(entry.record.name);
   entry.held = true;
   entry.held_until = deps_.clock->Steady() + kHandoverTimeout;
   // Slots that were scaled away before are read still.

@@ -1,6 +1,8 @@
 // Workers of an earlier coordinator go on under a new one.
 #include <unistd.h>
 
+#include <filesystem>
+
 #include "services/common/scoreboard.h"
 #include "tests/unit/coordinator_api/fleet_fixture.h"
 
@@ -93,6 +95,16 @@ TEST_F(FleetAdoptTest, WorkersGoOnWithTheirProcessesAndNothingIsLaunched) {
   EXPECT_TRUE(directory_->Get("default")->running);
   // What is had already is not asked for again.
   EXPECT_THAT(Register(0)->said, Contains("welcome"));
+}
+
+TEST_F(FleetAdoptTest, JournalsOfSlotsThatWereScaledAwayAreStillRead) {
+  std::filesystem::create_directories(data_dir_->JournalDir("default", 3));
+  StartThenRestart(1, {0});
+  const auto known = directory_->Get("default");
+  ASSERT_TRUE(known.ok());
+  ASSERT_EQ(known->workers.size(), 2u);
+  EXPECT_EQ(known->workers[1].worker, "default/3");
+  EXPECT_TRUE(known->workers[1].archived);
 }
 
 TEST_F(FleetAdoptTest, ASlotWhoseProcessDiedMeanwhileIsLaunchedWithTheRecoveredSocket) {
