@@ -95,7 +95,6 @@ DrillFigures& DrillFigures::operator+=(const DrillFigures& other) {
 void DrillLedger::BeginRow() {
   absl::MutexLock lock(&mutex_);
   row_ = DrillFigures();
-  faults_.clear();
 }
 
 uint32_t DrillLedger::Connected(SteadyTime since, SteadyTime now, uint64_t resent) {

@@ -124,7 +124,13 @@ absl::Status Drill::WaitForFlow() {
 absl::Status Drill::Settle(DrillFigures* figures) {
   const absl::Time deadline = absl::Now() + kFlowTimeout;
   for (;;) {
-    ASSIGN_OR_RETURN(const DrillTally stored, ReadStored(fleet_.context(), DrillFleet::kServer));
+    const auto read = ReadStored(fleet_.context(), DrillFleet::kServer);
+    if (!read.ok()) {
+      if (absl::Now() >= deadline || fleet_.killed()) return read.status();
+      absl::SleepFor(kDrillPoll);  // a worker has died over it: whoever reads calls again
+      continue;
+    }
+    const DrillTally& stored = *read;
     // What is stored is shown within moments, and what is acknowledged is readable within moments:
     // what is not there at the deadline is missing.
     const bool complete = stored.payloads() >= ledger_.acknowledged_payloads() &&

@@ -12,6 +12,7 @@
 #include "absl/synchronization/notification.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "services/common/net_address.h"
 #include "tests/integration/collector.h"
 #include "tests/integration/fleet.h"
 #include "tests/integration/producer.h"
@@ -160,6 +161,48 @@ TEST(CrashTest, WorkersGoOnStoringWhileTheCoordinatorIsDead) {
   ASSERT_TRUE(fleet.WaitReady("default"));
   EXPECT_THAT(SortedPayloads(ReadAll(fleet.channel(), "default")),
               ::testing::ElementsAre("p 1", "p 2"));
+}
+
+TEST(CrashTest, TheSocketIsNotLostWithACoordinatorWhoseOnlyWorkerDrains) {
+  Fleet fleet;
+  v1::ServerSpec spec = SmallSpec();
+  spec.mutable_drain_timeout()->set_seconds(120);
+  const uint16_t port = fleet.MustStart("default", spec);
+  Producer before(port);
+  ASSERT_TRUE(before.Send("before\n"));
+  ASSERT_TRUE(fleet.WaitStored("default", 1));
+  std::thread roll([&] { fleet.Ctl({"server", "restart", "default"}); });
+  const auto draining = fleet.WaitEvent(v1::EVENT_TYPE_WORKER_DRAINING, "default/0");
+  EXPECT_TRUE(WaitFor([&] {
+    const auto server = fleet.GetServer("default");
+    return server.ok() && server->workers(0).state() == v1::WORKER_STATE_DRAINING;
+  }));
+  fleet.KillCoordinator();
+  roll.join();
+  ASSERT_TRUE(draining.ok()) << draining.status();
+
+  Producer meanwhile(port);  // fails the test when it is refused
+  ASSERT_TRUE(meanwhile.Send("meanwhile\n"));
+  meanwhile.Finish();
+  fleet.Start();
+  before.Finish();
+  EXPECT_TRUE(before.WaitClosed(absl::Seconds(20)));
+  EXPECT_TRUE(meanwhile.WaitClosed(absl::Seconds(20)));
+  ASSERT_TRUE(fleet.WaitReady("default"));
+  EXPECT_THAT(SortedPayloads(ReadAll(fleet.channel(), "default")),
+              ::testing::ElementsAre("before", "meanwhile"));
+}
+
+TEST(CrashTest, AStoppedServerRefusesAlthoughItsWorkersDrainStill) {
+  Fleet fleet;
+  const uint16_t port = fleet.MustStart("default", SmallSpec(2));
+  Producer open(port);
+  ASSERT_TRUE(open.Send("one\n"));
+  ASSERT_TRUE(fleet.WaitStored("default", 1));
+  std::thread stop([&] { EXPECT_TRUE(fleet.StopServer("default", /*now=*/false).ok()); });
+  EXPECT_TRUE(WaitFor([&] { return !ConnectTcp("127.0.0.1", port).ok(); }));
+  open.Finish();
+  stop.join();
 }
 
 }  // namespace

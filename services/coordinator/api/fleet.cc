@@ -330,8 +330,7 @@ void Fleet::StopChecked(const v1::StopServerRequest& request, ServerAnswer answe
 void Fleet::BeginStop(Entry& entry, bool now) {
   entry.run = Run::kStopping;
   entry.held = false;
-  // Producers are refused from now on, rather than left in the queue of a socket without readers.
-  entry.listener.Reset();
+  CloseListener(entry);
   dirty_.insert(entry.record.name);
   archive_.End(entry.record.name, 0, [] {});
   if (absl::Status status = supervisor_.Stop(entry.record.name, now); !status.ok()) {

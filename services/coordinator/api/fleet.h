@@ -235,6 +235,7 @@ class Fleet final : public supervision::Observer {
   supervision::ServerPlan PlanOf(const Entry& entry);
   absl::Status Supervise(Entry& entry);
   void StopChecked(const v1::StopServerRequest& request, ServerAnswer answer);
+  void CloseListener(Entry& entry);
   void BeginStop(Entry& entry, bool now);
   void FinishStop(Entry& entry);
 

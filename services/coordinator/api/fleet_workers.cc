@@ -1,4 +1,6 @@
 // What workers and the supervisor tell, and what follows from it.
+#include <sys/socket.h>
+
 #include <algorithm>
 #include <utility>
 
@@ -252,10 +254,17 @@ void Fleet::Settle() {
   if (ended) std::exchange(shutdown_done_, nullptr)();
 }
 
+// Producers are refused from now on, rather than left in the queue of a socket without readers:
+// whoever else has the socket, as workers that drain do.
+void Fleet::CloseListener(Entry& entry) {
+  if (entry.listener.valid()) ::shutdown(entry.listener.get(), SHUT_RDWR);
+  entry.listener.Reset();
+}
+
 void Fleet::SettleServer(Entry& entry) {
   CheckHeld(entry);
   // Nobody will accept any more: producers are refused rather than left waiting.
-  if (entry.run == Run::kSupervised && NobodyLeft(entry)) entry.listener.Reset();
+  if (entry.run == Run::kSupervised && NobodyLeft(entry)) CloseListener(entry);
   Publish(entry);
   TellHealth(entry);
   if (!entry.start_waiters.empty() && entry.run == Run::kSupervised) AnswerStartWaiters(entry);

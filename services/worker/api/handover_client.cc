@@ -43,6 +43,10 @@ absl::StatusOr<HandoverClient> HandoverClient::Create(std::string worker, std::s
   return HandoverClient(std::move(kept));
 }
 
+bool HandoverClient::CanBringListener() const {
+  return kept_.listener.valid() && IsListeningSocket(kept_.listener.get()).value_or(false);
+}
+
 void HandoverClient::Ask(const std::string& path) {
   path_ = path;
   attempts_ = 0;

@@ -31,6 +31,10 @@ class HandoverClient {
   void Tick();
   // We accept no more: our copy of the listening socket must not keep producers waiting.
   void DropListener() { kept_.listener.Reset(); }
+  // There is a listening socket to hand over.
+  bool CanBringListener() const;
+  // A coordinator has asked, and has not got it yet.
+  bool pending() const { return !path_.empty(); }
 
  private:
   explicit HandoverClient(Handover kept) : kept_(std::move(kept)) {}

@@ -8,6 +8,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/time/clock.h"
 #include "services/common/log.h"
 #include "services/common/rpc/channel.h"
 #include "services/common/rpc/status.h"
@@ -20,6 +21,12 @@ namespace center::worker {
 namespace {
 
 constexpr int kListenBacklog = 4096;
+// Another process that has our journal may be about to end: one that read it for an earlier
+// coordinator, or our predecessor.
+constexpr absl::Duration kJournalPatience = absl::Seconds(3);
+// At the end of a drain, for a new coordinator that takes the listening socket.
+constexpr std::chrono::seconds kCoordinatorPatience{10};
+constexpr absl::Duration kJournalPause = absl::Milliseconds(20);
 // How long streams may go on when everything else has ended, to send what the subscribers lack.
 constexpr absl::Duration kStreamsEndTimeout = absl::Seconds(1);
 
@@ -89,8 +96,18 @@ absl::Status Worker::OpenJournal() {
   journal::Options options = flags_.journal;
   // Until the coordinator has told what subscriptions need, nothing may be deleted under them.
   if (flags_.coordinator.has_value() || IsArchive()) options.committed_offset = 0;
-  ASSIGN_OR_RETURN(journal_, journal::Journal::Open(std::move(options), std::move(dependencies)));
-  return absl::OkStatus();
+  const absl::Time give_up = absl::Now() + kJournalPatience;
+  for (;;) {
+    auto journal = journal::Journal::Open(options, dependencies);
+    if (journal.ok()) {
+      journal_ = *std::move(journal);
+      return absl::OkStatus();
+    }
+    if (!journal::IsLockedElsewhere(journal.status()) || absl::Now() >= give_up) {
+      return journal.status();
+    }
+    absl::SleepFor(kJournalPause);
+  }
 }
 
 absl::Status Worker::StartService() {
@@ -156,7 +173,7 @@ void Worker::MakeRegistry() {
     loop_.post([this, welcome] { OnWelcome(welcome); });
   };
   handlers.on_drain = [this](bool now) {
-    loop_.post([this, now] { Drain(now, "the coordinator asks for it"); });
+    loop_.post([this, now] { BeginDrain(now, "the coordinator asks for it"); });
   };
   handlers.on_committed = [this](absl::optional<uint64_t> offset) {
     if (journal_ != nullptr && !IsArchive()) journal_->SetCommittedOffset(offset);
@@ -183,6 +200,7 @@ void Worker::Register() {
 void Worker::OnWelcome(const v1::Welcome& welcome) {
   // It need not be the one that has launched us.
   if (welcome.coordinator_pid() > 0) AllowStacksTo(welcome.coordinator_pid());
+  coordinator_due_ = false;
   if (welcome.handover_address().empty()) return;
   const auto address = ParseNetAddress(welcome.handover_address());
   if (!address.ok() || !address->is_unix) {
@@ -204,6 +222,11 @@ void Worker::EndWhenOrphaned() {
 }
 
 void Worker::Drain(bool now, absl::string_view why) {
+  handover_->DropListener();
+  BeginDrain(now, why);
+}
+
+void Worker::BeginDrain(bool now, absl::string_view why) {
   if (state_ == State::kFinishing) return;
   if (now) compute_deadline_ = clock_.Steady();
   if (state_ == State::kDraining) {
@@ -219,7 +242,6 @@ void Worker::Drain(bool now, absl::string_view why) {
   }
   spdlog::info("draining{}: {}", now ? " at once" : "", why);
   state_ = State::kDraining;
-  handover_->DropListener();
   hurries_ = now;
   rpc::SetServing(*server_.server, false);
   SendHeartbeat();
@@ -245,7 +267,17 @@ void Worker::ContinueDrain() {
     // After the grace, the rest is up to FinishDrain.
     compute_done = now >= compute_deadline_ + absl::ToChronoNanoseconds(flags_.cancel_grace);
   }
-  if (compute_done && ingest_drained_) FinishDrain();
+  if (compute_done && ingest_drained_ && !AwaitsCoordinator(now)) FinishDrain();
+}
+
+// Without a coordinator this may be the only process that has the listening socket, with producers
+// in its queue: a new coordinator is to get it from here before it is gone.
+bool Worker::AwaitsCoordinator(SteadyTime now) {
+  if (hurries_ || registry_ == nullptr || !handover_->CanBringListener()) return false;
+  const SteadyTime since = registry_->alone_since();
+  if (since > now) return coordinator_due_ || handover_->pending();
+  coordinator_due_ = now - since < kCoordinatorPatience;
+  return coordinator_due_;
 }
 
 void Worker::FinishDrain() {

@@ -89,6 +89,9 @@ class Worker {
   void SendHeartbeat();
 
   void OnJournalEvent(const journal::JournalEvent& event);  // any thread
+  // As Drain. Our copy of the listening socket is kept: the coordinator that asks has it as well,
+  // and a new one may have to take it from here, where this is the only worker.
+  void BeginDrain(bool now, absl::string_view why);
   void OnJournalFailed(const absl::Status& status);
   void OnUnknown(const absl::Status& status);
   void OnWelcome(const v1::Welcome& welcome);
@@ -98,6 +101,7 @@ class Worker {
   void EndWhenIdle();
   // Goes on with draining when ingest and compute have nothing left to do, or no time.
   void ContinueDrain();
+  bool AwaitsCoordinator(SteadyTime now);
   void FinishDrain();
   v1::Heartbeat MakeHeartbeat() const;
   void AddIngestStats(v1::WorkerStats* stats) const;
@@ -130,6 +134,7 @@ class Worker {
   std::unique_ptr<RegistryClient>
       registry_;  // null without a coordinator; keeps events from the start
   absl::optional<HandoverClient> handover_;
+  bool coordinator_due_ = false;  // one is expected, to take the listening socket
   std::unique_ptr<TailSignal> signal_;
   std::unique_ptr<journal::Journal> journal_;  // null with --no-listen
   std::unique_ptr<Scoreboard> scoreboard_;     // null when none was handed down

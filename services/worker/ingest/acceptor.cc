@@ -112,6 +112,9 @@ void Acceptor::HandleError(int error) {
     case ENETUNREACH:
     case ETIMEDOUT:
       return Wait();
+    case EINVAL:  // shut down by the coordinator, which has no use for it any more: a drain follows
+      spdlog::info("nobody listens here any more");
+      return;
     default:
       break;
   }

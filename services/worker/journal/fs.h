@@ -62,6 +62,9 @@ class FileSystem {
   virtual absl::StatusOr<std::unique_ptr<FileLock>> Lock(const std::string& path) = 0;
 };
 
+// What Lock says when another process has the lock, and nothing else says.
+bool IsLockedElsewhere(const absl::Status& status);
+
 // The machine's file system. Lives for the whole process.
 FileSystem& PosixFileSystem();
 

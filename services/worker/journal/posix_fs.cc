@@ -9,6 +9,7 @@
 #include <cstdio>
 #include <filesystem>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "services/common/fd.h"
 #include "services/common/status_macros.h"
@@ -16,6 +17,8 @@
 
 namespace center::journal {
 namespace {
+
+constexpr absl::string_view kIsLocked = " is locked";
 
 constexpr mode_t kFileMode = 0600;
 
@@ -179,7 +182,7 @@ class PosixFiles final : public FileSystem {
       const int pid = n > 0 ? std::atoi(owner) : 0;
       return absl::FailedPreconditionError(
           absl::StrCat("another process", pid > 0 ? absl::StrCat(" (pid ", pid, ")") : "",
-                       " has this journal open: ", path, " is locked"));
+                       " has this journal open: ", path, kIsLocked));
     }
     RETURN_IF_ERROR(WriteOwner(fd.get(), path));
     return std::make_unique<PosixLock>(std::move(fd));
@@ -187,6 +190,10 @@ class PosixFiles final : public FileSystem {
 };
 
 }  // namespace
+
+bool IsLockedElsewhere(const absl::Status& status) {
+  return absl::IsFailedPrecondition(status) && absl::EndsWith(status.message(), kIsLocked);
+}
 
 FileSystem& PosixFileSystem() {
   static PosixFiles files;

@@ -85,11 +85,19 @@ TEST_F(HandoverClientTest, DoesNotTryForEver) {
   EXPECT_TRUE(Brought().has_value());
 }
 
+TEST_F(HandoverClientTest, ASocketThatWasShutDownIsNothingToBring) {
+  EXPECT_TRUE(client_->CanBringListener());
+  ASSERT_EQ(::shutdown(fds_.listener.get(), SHUT_RDWR), 0);
+  EXPECT_FALSE(client_->CanBringListener());
+}
+
 TEST_F(HandoverClientTest, AWorkerThatDrainsKeepsNoSocketOpen) {
+  EXPECT_TRUE(client_->CanBringListener());
   Listen();
   const uint16_t port = *LocalPort(fds_.listener.get());
   fds_.listener.Reset();
   client_->DropListener();
+  EXPECT_FALSE(client_->CanBringListener());
   EXPECT_TRUE(absl::IsUnavailable(ConnectTcp("127.0.0.1", port).status()));
   client_->Ask(path_);
   const auto brought = Brought();
