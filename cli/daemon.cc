@@ -38,7 +38,8 @@ class SpawnSetup {
     posix_spawnattr_destroy(&attributes_);
   }
 
-  int Prepare(const std::string& log_path) {
+  int Prepare(const DaemonSpec& spec) {
+    const std::string& log_path = spec.log_path;
     constexpr int kLogFlags = O_WRONLY | O_CREAT | O_APPEND;
     sigset_t none;
     sigemptyset(&none);
@@ -50,6 +51,9 @@ class SpawnSetup {
       error = posix_spawn_file_actions_addopen(&actions_, 1, log_path.c_str(), kLogFlags, 0600);
     }
     if (error == 0) error = posix_spawn_file_actions_adddup2(&actions_, 1, 2);
+    if (error == 0 && !spec.folder.empty()) {
+      error = posix_spawn_file_actions_addchdir_np(&actions_, spec.folder.c_str());
+    }
     if (error == 0) error = posix_spawn_file_actions_addclosefrom_np(&actions_, 3);
     if (error == 0) error = posix_spawnattr_setsigmask(&attributes_, &none);
     if (error == 0) error = posix_spawnattr_setsigdefault(&attributes_, &defaults);
@@ -72,7 +76,7 @@ class SpawnSetup {
 
 absl::StatusOr<DaemonProcess> DaemonProcess::Start(const DaemonSpec& spec) {
   SpawnSetup setup;
-  if (const int error = setup.Prepare(spec.log_path); error != 0) {
+  if (const int error = setup.Prepare(spec); error != 0) {
     return ErrnoStatus(error, "posix_spawn");
   }
   std::vector<char*> argv = {const_cast<char*>(spec.program.c_str())};

@@ -16,6 +16,7 @@ struct DaemonSpec {
   std::string program;            // absolute path
   std::vector<std::string> args;  // without the program's name
   std::string log_path;           // stdout and stderr are appended here
+  std::string folder = {};        // where it runs; empty: where we do
 };
 
 // A process that was started or found; a pidfd, so that a reused pid is never mistaken for it.
