@@ -1,14 +1,17 @@
-// `coordinator start|stop|status`: the daemon that everything else talks to.
+// `coordinator start|stop|restart|status`: the daemon that everything else talks to.
 #include <unistd.h>
 
 #include <cerrno>
 #include <climits>
+#include <csignal>
 #include <cstdlib>
 #include <fstream>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
 #include "center/v1/server.grpc.pb.h"
 #include "cli/commands.h"
 #include "cli/coordinator_process.h"
@@ -156,15 +159,70 @@ absl::StatusOr<v1::Coordinator> AskAndDisconnect(const Context& context) {
   return AskCoordinator(asking, context.globals().timeout);
 }
 
-absl::Status Stop(Context& context) {
-  RETURN_IF_ERROR(RequireFormat(context, {}));
-  ASSIGN_OR_RETURN(const v1::Coordinator coordinator, AskAndDisconnect(context));
+// A coordinator that runs on this machine, to be ended.
+absl::StatusOr<v1::Coordinator> FindHere(const Context& context) {
+  ASSIGN_OR_RETURN(v1::Coordinator coordinator, AskAndDisconnect(context));
   ASSIGN_OR_RETURN(const NetAddress address, ParseNetAddress(context.address()));
   if (!address.IsLocal()) {
     return absl::FailedPreconditionError(
         absl::StrCat("the coordinator at ", context.address(),
                      " is on another machine: it can only be stopped there"));
   }
+  return coordinator;
+}
+
+// How a process was run, so that another can be run just so.
+struct RunBefore {
+  std::vector<std::string> args;  // without the program's name
+  std::string folder;
+};
+
+absl::StatusOr<RunBefore> HowItRuns(int64_t pid) {
+  ASSIGN_OR_RETURN(const std::string text, ReadSmallFile(absl::StrCat("/proc/", pid, "/cmdline")));
+  RunBefore run;
+  run.args = absl::StrSplit(absl::StripSuffix(text, absl::string_view("\0", 1)), '\0');
+  run.args.erase(run.args.begin());
+  char folder[PATH_MAX];
+  const std::string link = absl::StrCat("/proc/", pid, "/cwd");
+  const ssize_t length = ::readlink(link.c_str(), folder, sizeof folder);
+  if (length < 0) return ErrnoStatus(errno, link);
+  run.folder.assign(folder, static_cast<size_t>(length));
+  return run;
+}
+
+// The workers go on meanwhile: the old coordinator leaves them, the new one adopts them.
+absl::Status Restart(Context& context) {
+  RETURN_IF_ERROR(
+      RequireFormat(context, {Format::kTable, Format::kJson, Format::kYaml, Format::kName}));
+  ASSIGN_OR_RETURN(const v1::Coordinator before, FindHere(context));
+  ASSIGN_OR_RETURN(DaemonProcess old, DaemonProcess::Find(before.pid()));
+  ASSIGN_OR_RETURN(RunBefore run, HowItRuns(before.pid()));
+  // First what can go wrong while the old one still runs.
+  ASSIGN_OR_RETURN(DaemonSpec spec,
+                   CoordinatorSpec(context, before.data_dir(), std::move(run.args)));
+  spec.folder = std::move(run.folder);
+  RETURN_IF_ERROR(old.Signal(SIGUSR2));
+  if (!old.WaitForEnd(context.globals().timeout)) {
+    return absl::DeadlineExceededError(absl::StrCat(
+        "the coordinator (pid ", before.pid(), ") was told to leave but has not within ",
+        FormatShortDuration(context.globals().timeout), "; no other was started"));
+  }
+  ASSIGN_OR_RETURN(StartedCoordinator started, StartCoordinator(spec));
+  RETURN_IF_ERROR(
+      WritePidFile(absl::StrCat(before.data_dir(), "/coordinator.pid"), started.process.pid()));
+  ASSIGN_OR_RETURN(const v1::Coordinator after, WaitForCoordinator(context, started, spec));
+  context.Say(absl::StrCat("coordinator restarted: pid ", before.pid(), " (version ",
+                           before.version(), ") is followed by pid ", after.pid(), " (version ",
+                           after.version(), "); ", after.workers(), " workers go on"));
+  if (context.globals().format != Format::kDefault) {
+    RETURN_IF_ERROR(PrintCoordinator(context, after));
+  }
+  return context.out().Flush();
+}
+
+absl::Status Stop(Context& context) {
+  RETURN_IF_ERROR(RequireFormat(context, {}));
+  ASSIGN_OR_RETURN(const v1::Coordinator coordinator, FindHere(context));
   ASSIGN_OR_RETURN(DaemonProcess daemon, DaemonProcess::Find(coordinator.pid()));
   RETURN_IF_ERROR(daemon.Terminate());
   if (!daemon.WaitForEnd(context.globals().timeout)) {
@@ -235,6 +293,14 @@ void AddCoordinatorCommands(CLI::App& root, Selection& selection) {
       "All servers are drained first; the next start brings them back.\n\nExamples:\n  centerctl "
       "coordinator stop");
   OnSelected(stop, selection, Stop);
+  CLI::App* restart = noun->add_subcommand(
+      "restart", "Replace the coordinator's process, also by a newer program; workers go on");
+  restart->footer(
+      "The old one ends without draining anything (SIGUSR2), the program beside this centerctl is\n"
+      "started with the same flags and takes over all workers as they are: no connection is lost.\n"
+      "One that systemd runs is restarted with `systemctl kill -s SIGUSR2 center-coordinator`.\n\n"
+      "Examples:\n  centerctl coordinator restart");
+  OnSelected(restart, selection, Restart);
   CLI::App* status =
       noun->add_subcommand("status", "Show the coordinator; exit code 3 when none runs");
   status->footer("Examples:\n  centerctl coordinator status -o json");

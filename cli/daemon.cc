@@ -38,7 +38,8 @@ class SpawnSetup {
     posix_spawnattr_destroy(&attributes_);
   }
 
-  int Prepare(const std::string& log_path, bool own_session) {
+  int Prepare(const DaemonSpec& spec) {
+    const std::string& log_path = spec.log_path;
     constexpr int kLogFlags = O_WRONLY | O_CREAT | O_APPEND;
     sigset_t none;
     sigemptyset(&none);
@@ -50,11 +51,14 @@ class SpawnSetup {
       error = posix_spawn_file_actions_addopen(&actions_, 1, log_path.c_str(), kLogFlags, 0600);
     }
     if (error == 0) error = posix_spawn_file_actions_adddup2(&actions_, 1, 2);
+    if (error == 0 && !spec.folder.empty()) {
+      error = posix_spawn_file_actions_addchdir_np(&actions_, spec.folder.c_str());
+    }
     if (error == 0) error = posix_spawn_file_actions_addclosefrom_np(&actions_, 3);
     if (error == 0) error = posix_spawnattr_setsigmask(&attributes_, &none);
     if (error == 0) error = posix_spawnattr_setsigdefault(&attributes_, &defaults);
     if (error == 0) {
-      const int own = own_session ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP;
+      const int own = spec.own_session ? POSIX_SPAWN_SETSID : POSIX_SPAWN_SETPGROUP;
       error = posix_spawnattr_setflags(
           &attributes_, static_cast<short>(own | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF));
     }
@@ -73,7 +77,7 @@ class SpawnSetup {
 
 absl::StatusOr<DaemonProcess> DaemonProcess::Start(const DaemonSpec& spec) {
   SpawnSetup setup;
-  if (const int error = setup.Prepare(spec.log_path, spec.own_session); error != 0) {
+  if (const int error = setup.Prepare(spec); error != 0) {
     return ErrnoStatus(error, "posix_spawn");
   }
   std::vector<char*> argv = {const_cast<char*>(spec.program.c_str())};

@@ -16,6 +16,7 @@ struct DaemonSpec {
   std::string program;            // absolute path
   std::vector<std::string> args;  // without the program's name
   std::string log_path;           // stdout and stderr are appended here
+  std::string folder = {};        // where it runs; empty: where we do
   // A session of its own, for what goes on after us. Otherwise only a process group, so that Ctrl-C
   // does not reach it: the kernel may share processors out by session, and what is measured beside
   // us must be in ours.

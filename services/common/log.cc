@@ -4,16 +4,22 @@
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
+#include "services/common/status_macros.h"
 #include "spdlog/sinks/stdout_sinks.h"
 
 namespace center {
 
-absl::Status InitLogging(const LogOptions& options) {
-  const auto level = spdlog::level::from_str(options.level);
-  if (level == spdlog::level::off && options.level != "off") {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "unknown log level '", options.level, "': use trace, debug, info, warning, error or off"));
+absl::Status CheckLogLevel(const std::string& level) {
+  if (spdlog::level::from_str(level) != spdlog::level::off || level == "off") {
+    return absl::OkStatus();
   }
+  return absl::InvalidArgumentError(absl::StrCat(
+      "unknown log level '", level, "': use trace, debug, info, warning, error or off"));
+}
+
+absl::Status InitLogging(const LogOptions& options) {
+  RETURN_IF_ERROR(CheckLogLevel(options.level));
+  const auto level = spdlog::level::from_str(options.level);
   auto logger = std::make_shared<spdlog::logger>(options.name,
                                                  std::make_shared<spdlog::sinks::stderr_sink_mt>());
   if (options.format == "json") {

@@ -18,6 +18,8 @@ struct LogOptions {
   std::string level = "info";
 };
 absl::Status InitLogging(const LogOptions& options);
+// InvalidArgument when there is no such level.
+absl::Status CheckLogLevel(const std::string& level);
 
 // A spdlog "sink-side" escape is not available, so what comes from outside (peers, payloads, stderr
 // of children) passes through here: control characters and quotes become C escapes, at most

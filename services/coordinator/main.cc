@@ -4,7 +4,9 @@
 #include <CLI/CLI.hpp>
 #include <csignal>
 #include <cstdio>
+#include <functional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/strings/str_cat.h"
@@ -26,6 +28,7 @@ constexpr int kExitFailure = 1;
 constexpr int kExitUsage = 2;
 
 struct Flags {
+  std::string config;  // "": none
   std::string data_dir = DefaultDataDir();
   std::vector<std::string> listen = {"unix:" + DefaultRuntimeDir() + "/center.sock",
                                      "127.0.0.1:7070"};
@@ -76,6 +79,10 @@ SteadyDuration ToSteady(const std::string& text) {
 }
 
 void AddFlags(CLI::App& app, Flags& flags) {
+  app.set_config("--config", "",
+                 "Read settings from this file: lines such as log-level = \"debug\", named as the "
+                 "flags, which win over it. SIGHUP reads it again");
+  app.allow_config_extras(false);
   app.add_option("--data-dir", flags.data_dir, "Where state and journals are kept")
       ->capture_default_str();
   app.add_option("--listen", flags.listen,
@@ -111,6 +118,50 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->check(CLI::Range(size_t{1}, size_t{1'000'000}))
       ->capture_default_str();
   app.set_version_flag("--version", "center-coordinator " CENTER_VERSION);
+  app.footer(
+      "Signals:\n"
+      "  SIGTERM, SIGINT  drain all workers, then end; a second one: at once\n"
+      "  SIGUSR2          end and leave the workers serving: the next coordinator on the same\n"
+      "                   --data-dir adopts them (centerctl coordinator restart)\n"
+      "  SIGHUP           read --config again; log-level takes effect at once");
+}
+
+// A mistake in the command line or in the file is told by CLI11 in this one way.
+void Parse(CLI::App& app, Flags& flags, int argc, char** argv) {
+  AddFlags(app, flags);
+  app.parse(argc, argv);
+  if (app.count("--config") > 0) flags.config = app["--config"]->as<std::string>();
+}
+
+// The settings that differ, by their flags, but for those that can change while we run.
+std::vector<std::string> Differences(const Flags& before, const Flags& after) {
+  std::vector<std::string> names;
+  const auto compare = [&names](const char* name, const auto& one, const auto& other) {
+    if (one != other) names.emplace_back(name);
+  };
+  compare("data-dir", before.data_dir, after.data_dir);
+  compare("listen", before.listen, after.listen);
+  compare("http", before.http, after.http);
+  compare("insecure", before.insecure, after.insecure);
+  compare("log-format", before.log_format, after.log_format);
+  compare("events-max", before.events_max, after.events_max);
+  compare("stacks-timeout", before.stacks_timeout, after.stacks_timeout);
+  compare("job-store-bytes", before.job_store_bytes, after.job_store_bytes);
+  compare("jobs-max", before.jobs_max, after.jobs_max);
+  compare("job-history", before.job_history, after.job_history);
+  return names;
+}
+
+absl::StatusOr<Reloaded> ReadAgain(const Flags& before, int argc, char** argv) {
+  CLI::App app;
+  Flags after;
+  try {
+    Parse(app, after, argc, argv);
+  } catch (const CLI::Error& error) {
+    return absl::InvalidArgumentError(absl::StrCat(before.config, ": ", error.what()));
+  }
+  if (absl::Status known = CheckLogLevel(after.log_level); !known.ok()) return known;
+  return Reloaded{.log_level = after.log_level, .need_restart = Differences(before, after)};
 }
 
 int Fail(const absl::Status& status, int code) {
@@ -127,7 +178,7 @@ int DumpStacks(int64_t pid) {
   return 0;
 }
 
-int Run(const Flags& flags) {
+int Run(const Flags& flags, int argc, char** argv) {
   if (flags.dump_stacks != 0) return DumpStacks(flags.dump_stacks);
   const absl::Status logging =
       InitLogging({.name = "coordinator", .format = flags.log_format, .level = flags.log_level});
@@ -147,6 +198,10 @@ int Run(const Flags& flags) {
   std::signal(SIGPIPE, SIG_IGN);
   RaiseDescriptorLimit();
   rpc::InitServerPlugins();
+  std::function<absl::StatusOr<Reloaded>()> read_again;
+  if (!flags.config.empty()) {
+    read_again = [&flags, argc, argv] { return ReadAgain(flags, argc, argv); };
+  }
   auto coordinator = Coordinator::Create({.data_dir = flags.data_dir,
                                           .listen = *std::move(addresses),
                                           .worker_program = *std::move(worker),
@@ -155,7 +210,8 @@ int Run(const Flags& flags) {
                                           .events_max = flags.events_max,
                                           .stacks_program = "/proc/self/exe",
                                           .stacks_timeout = ToSteady(flags.stacks_timeout),
-                                          .jobs = jobs});
+                                          .jobs = jobs,
+                                          .read_again = std::move(read_again)});
   if (!coordinator.ok()) return Fail(coordinator.status(), kExitFailure);
   (*coordinator)->Run();
   return 0;
@@ -167,12 +223,11 @@ int Run(const Flags& flags) {
 int main(int argc, char** argv) {
   center::coordinator::Flags flags;
   CLI::App app("Starts and looks after Center's workers, and serves the gRPC API");
-  center::coordinator::AddFlags(app, flags);
   try {
-    app.parse(argc, argv);
+    center::coordinator::Parse(app, flags, argc, argv);
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
     return code == 0 ? 0 : center::coordinator::kExitUsage;
   }
-  return center::coordinator::Run(flags);
+  return center::coordinator::Run(flags, argc, argv);
 }

@@ -1,14 +1,9 @@
 #include "services/coordinator/api/coordinator.h"
 
-#include <sys/stat.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <chrono>
-#include <climits>
 #include <csignal>
-#include <cstdlib>
-#include <filesystem>
 #include <thread>
 #include <utility>
 
@@ -18,6 +13,7 @@
 #include "services/common/rpc/server.h"
 #include "services/common/status_macros.h"
 #include "services/common/utf8.h"
+#include "services/coordinator/api/coordinator_paths.h"
 #include "services/coordinator/api/data_dir.h"
 #include "services/coordinator/api/event_service.h"
 #include "services/coordinator/api/fleet.h"
@@ -48,32 +44,6 @@ constexpr SteadyDuration kStopNowTimeout =
     supervision::SlotLimits{}.drain_grace + std::chrono::seconds(3);
 // Calls that are still open when all workers have ended.
 constexpr auto kCallsTimeout = std::chrono::seconds(1);
-
-// The folder of a unix socket. The default one lies in /tmp, where anybody may have made it first.
-absl::Status PrepareSocketFolder(const NetAddress& address) {
-  const std::string folder = std::filesystem::path(address.path).parent_path().string();
-  if (folder.empty()) return absl::OkStatus();
-  RETURN_IF_ERROR(MakeDirectories(folder));
-  if (folder != DefaultRuntimeDir()) return absl::OkStatus();
-  struct stat status{};
-  if (::lstat(folder.c_str(), &status) != 0) return ErrnoStatus(errno, folder);
-  if (!S_ISDIR(status.st_mode) || status.st_uid != ::geteuid()) {
-    return absl::PermissionDeniedError(
-        absl::StrCat(folder, " belongs to somebody else; choose another socket with --listen"));
-  }
-  return absl::OkStatus();
-}
-
-// Where workers of this machine find the coordinator: its unix socket when it has one.
-std::string AddressForWorkers(const std::vector<NetAddress>& addresses) {
-  for (const NetAddress& address : addresses) {
-    if (address.is_unix) return address.ToString();
-  }
-  NetAddress address = addresses.front();
-  if (address.host == "0.0.0.0") address.host = "127.0.0.1";
-  if (address.host == "::") address.host = "::1";
-  return address.ToString();
-}
 
 }  // namespace
 
@@ -110,6 +80,7 @@ struct Coordinator::Parts {
                                    .coordinator_address = "",
                                    .log_format = options.log_format,
                                    .log_level = options.log_level}),
+        duties(DutyDependencies()),
         server_service(fleet, post, self),
         registry_service(fleet, post),
         event_service(events, post),
@@ -172,6 +143,39 @@ struct Coordinator::Parts {
     };
   }
 
+  HostDuties::Dependencies DutyDependencies() {
+    return {
+        .loop = &loop,
+        .notifier = Notifier::FromEnvironment(),
+        .is_ours = [this](int64_t pid) { return launcher.LooksAfter(pid); },
+        .status =
+            [this] {
+              v1::Coordinator counted;
+              fleet.CountInto(&counted);
+              return absl::StrCat(counted.servers(), " servers, ", counted.workers(), " workers");
+            },
+        .read_again = options.read_again,
+        .set_log_level =
+            [this](const std::string& level) {
+              spdlog::set_level(spdlog::level::from_str(level));
+              fleet.SetLogLevel(level);
+            },
+        .tell =
+            [this](const std::string& reason) {
+              Tell(v1::EVENT_TYPE_COORDINATOR_RELOADED, reason);
+            },
+        .log_level = options.log_level,
+    };
+  }
+
+  // An event about the coordinator itself.
+  void Tell(v1::EventType type, const std::string& reason) {
+    v1::Event event;
+    event.set_type(type);
+    event.set_subject("coordinator");
+    event.set_reason(reason);
+    events.Append(std::move(event));
+  }
   // The health of "center.v1/server/NAME": whether a worker of it serves. That of the coordinator
   // does not depend on it: to restart a coordinator helps no server.
   void SetHealth(const std::string& server, bool serving) {
@@ -181,6 +185,7 @@ struct Coordinator::Parts {
   absl::Status Serve();
   // Says that this coordinator is there, and how the one before has ended.
   absl::Status Announce();
+  void OnSignal(const SignalPipe::Arrival& arrival);
   // `why`: who wants it, for people.
   void OnStopRequested(const std::string& why);
   void OnLeaveRequested(const std::string& why);
@@ -206,6 +211,7 @@ struct Coordinator::Parts {
   supervision::DeadlineTimer job_timer;
   JobManager jobs;
   Fleet fleet;
+  HostDuties duties;
   v1::Coordinator self;  // what GetCoordinator says
   ServerServiceImpl server_service;
   RegistryServiceImpl registry_service;
@@ -226,13 +232,8 @@ absl::Status Coordinator::Parts::Serve() {
     loop.Post([this, server] { fleet.OnArchiveWanted(server); });
   });
   RETURN_IF_ERROR(
-      loop.HandleSignals({SIGTERM, SIGINT, SIGUSR2}, [this](const SignalPipe::Arrival& arrival) {
-        const std::string sender = DescribeSender(arrival.sender);
-        const std::string why = absl::StrCat(supervision::SignalName(arrival.signal),
-                                             sender.empty() ? "" : " from ", sender);
-        if (arrival.signal == SIGUSR2) return OnLeaveRequested(why);
-        OnStopRequested(why);
-      }));
+      loop.HandleSignals({SIGTERM, SIGINT, SIGUSR2, SIGHUP},
+                         [this](const SignalPipe::Arrival& arrival) { OnSignal(arrival); }));
   for (const NetAddress& address : options.listen) {
     if (address.is_unix) RETURN_IF_ERROR(PrepareSocketFolder(address));
   }
@@ -292,28 +293,36 @@ absl::Status Coordinator::Parts::Announce() {
   return absl::OkStatus();
 }
 
+void Coordinator::Parts::OnSignal(const SignalPipe::Arrival& arrival) {
+  const std::string sender = DescribeSender(arrival.sender);
+  const std::string why =
+      absl::StrCat(supervision::SignalName(arrival.signal), sender.empty() ? "" : " from ", sender);
+  if (arrival.signal == SIGUSR2) return OnLeaveRequested(why);
+  if (arrival.signal == SIGHUP) return duties.Reload(why);
+  OnStopRequested(why);
+}
+
 void Coordinator::Parts::OnStopRequested(const std::string& why) {
   ++stop_requests;
   rpc::SetServing(*bound.server, false);
   const bool now = stop_requests > 1;
-  v1::Event event;
-  event.set_type(v1::EVENT_TYPE_COORDINATOR_STOPPING);
-  event.set_subject("coordinator");
-  event.set_reason(
-      absl::StrCat(why, now ? ": stops at once" : ": workers finish their connections"));
-  events.Append(std::move(event));
+  const std::string how = now ? "stops at once" : "workers finish their connections";
+  Tell(v1::EVENT_TYPE_COORDINATOR_STOPPING, absl::StrCat(why, ": ", how));
+  duties.Stopping(how);
   if (now) stop_timer.ArmBy(RealClock().Steady() + kStopNowTimeout);
   fleet.Shutdown(now, [this] { EndServing(); });
 }
 
 void Coordinator::Parts::OnLeaveRequested(const std::string& why) {
   if (stop_requests > 0) return;  // the workers are ending
+  if (::getpid() == 1) {
+    spdlog::error("{}: ignored: when process 1 leaves, the kernel kills its workers", why);
+    return;
+  }
   rpc::SetServing(*bound.server, false);
-  v1::Event event;
-  event.set_type(v1::EVENT_TYPE_COORDINATOR_STOPPING);
-  event.set_subject("coordinator");
-  event.set_reason(absl::StrCat(why, ": leaves; workers go on and wait for the next coordinator"));
-  events.Append(std::move(event));
+  const std::string how = "leaves; workers go on and wait for the next coordinator";
+  Tell(v1::EVENT_TYPE_COORDINATOR_STOPPING, absl::StrCat(why, ": ", how));
+  duties.Stopping(how);
   fleet.Leave();
   EndServing();
 }
@@ -366,6 +375,10 @@ absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Create(CoordinatorOpti
 const std::vector<NetAddress>& Coordinator::addresses() const { return parts_->bound.addresses; }
 
 void Coordinator::Run() {
+  // Said by the control thread, which is this one from now on.
+  parts_->loop.Post([this] {
+    if (parts_->stop_requests == 0) parts_->duties.Ready();
+  });
   parts_->loop.Run();
   if (const absl::Status ended = parts_->store->EndRun(); !ended.ok()) {
     spdlog::error("the next coordinator will not know that this one ended in order: {}", ended);
@@ -375,23 +388,6 @@ void Coordinator::Run() {
 
 void Coordinator::Stop() {
   parts_->loop.Post([this] { parts_->OnStopRequested("asked by the program"); });
-}
-
-std::string DefaultDataDir() {
-  const char* state_home = std::getenv("XDG_STATE_HOME");
-  if (state_home != nullptr && state_home[0] == '/') return absl::StrCat(state_home, "/center");
-  const char* home = std::getenv("HOME");
-  return absl::StrCat(home != nullptr ? home : "", "/.local/state/center");
-}
-
-absl::StatusOr<std::string> SiblingProgram(const std::string& name) {
-  char self[PATH_MAX];
-  const ssize_t length = ::readlink("/proc/self/exe", self, sizeof self);
-  if (length < 0) return ErrnoStatus(errno, "readlink /proc/self/exe");
-  const std::filesystem::path path(std::string(self, static_cast<size_t>(length)));
-  std::string sibling = (path.parent_path() / name).string();
-  if (::access(sibling.c_str(), X_OK) != 0) return ErrnoStatus(errno, sibling);
-  return sibling;
 }
 
 }  // namespace center::coordinator

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -10,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "services/common/clock.h"
 #include "services/common/net_address.h"
+#include "services/coordinator/api/host_duties.h"
 #include "services/coordinator/api/job_manager.h"
 #include "services/coordinator/state/store.h"
 
@@ -26,6 +28,8 @@ struct CoordinatorOptions {
   std::string stacks_program;
   SteadyDuration stacks_timeout = std::chrono::seconds(2);
   JobLimits jobs;
+  // Reads the configuration file again, for SIGHUP. Empty: there is none.
+  std::function<absl::StatusOr<Reloaded>()> read_again;
 };
 
 // Lifecycle: Create (locks the data directory, serves gRPC, takes up what the store says), Run on
@@ -42,7 +46,8 @@ class Coordinator {
   const std::vector<NetAddress>& addresses() const;
 
   // Serves until SIGTERM or SIGINT, then drains all workers (a second signal: at once). Desired
-  // state stays, so that the next coordinator starts the same servers.
+  // state stays, so that the next coordinator starts the same servers. SIGUSR2: leaves the workers
+  // as they are to the next coordinator. SIGHUP: reads the configuration again.
   void Run();
   // As a signal. Any thread.
   void Stop();

@@ -166,6 +166,8 @@ class Fleet final : public supervision::Observer {
   // Hangs up on all workers, which go on and wait for the next coordinator. Requests are refused
   // from now on.
   void Leave();
+  // Of workers that are launched from now on.
+  void SetLogLevel(const std::string& level) { launch_.log_level = level; }
 
   // supervision::Observer
   void OnSlotChanged(absl::string_view server, const supervision::SlotView& slot) override;

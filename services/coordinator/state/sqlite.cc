@@ -1,5 +1,8 @@
 #include "services/coordinator/state/sqlite.h"
 
+#include <cerrno>
+#include <cstring>
+#include <string>
 #include <utility>
 
 #include "absl/strings/str_cat.h"
@@ -13,6 +16,7 @@ constexpr int kBusyTimeoutMs = 5000;
 
 absl::Status SqliteStatus(sqlite3* handle, int result, absl::string_view what) {
   absl::StatusCode code = absl::StatusCode::kInternal;
+  std::string why = handle != nullptr ? sqlite3_errmsg(handle) : sqlite3_errstr(result);
   switch (result & 0xff) {
     case SQLITE_FULL:
       code = absl::StatusCode::kResourceExhausted;
@@ -30,12 +34,17 @@ absl::Status SqliteStatus(sqlite3* handle, int result, absl::string_view what) {
     case SQLITE_NOTADB:
       code = absl::StatusCode::kDataLoss;
       break;
+    case SQLITE_IOERR:
+      // "disk I/O error" alone helps nobody.
+      if (const int error = handle != nullptr ? sqlite3_system_errno(handle) : 0; error != 0) {
+        if (error == ENOSPC || error == EDQUOT) code = absl::StatusCode::kResourceExhausted;
+        absl::StrAppend(&why, " (", std::strerror(error), ")");
+      }
+      break;
     default:
       break;
   }
-  return absl::Status(
-      code, absl::StrCat(what, ": ",
-                         handle != nullptr ? sqlite3_errmsg(handle) : sqlite3_errstr(result)));
+  return absl::Status(code, absl::StrCat(what, ": ", why));
 }
 
 }  // namespace

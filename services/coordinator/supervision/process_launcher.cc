@@ -229,6 +229,8 @@ absl::Status PosixLauncher::AttachOutput(int64_t pid, ScopedFd stdout_fd, Scoped
   return found->second->Attach(std::move(stdout_fd), std::move(stderr_fd));
 }
 
+bool PosixLauncher::LooksAfter(int64_t pid) const { return shared_->children.contains(pid); }
+
 absl::Status PosixLauncher::Signal(int64_t pid, int signal) {
   const auto found = shared_->children.find(pid);
   if (found == shared_->children.end()) {

@@ -94,6 +94,8 @@ class PosixLauncher final : public ProcessLauncher {
   absl::Status Adopt(AdoptSpec spec, ExitCallback on_exit) override;
   absl::Status AttachOutput(int64_t pid, ScopedFd stdout_fd, ScopedFd stderr_fd) override;
   absl::Status Signal(int64_t pid, int signal) override;
+  // Whether it looks after this process: it will reap it, if it is our child.
+  bool LooksAfter(int64_t pid) const;
 
  private:
   class Child;

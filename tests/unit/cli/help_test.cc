@@ -23,7 +23,7 @@ using ::testing::StartsWith;
 // Nouns and verbs that scripts may count on.
 const std::map<std::string, std::vector<std::string>>& Table() {
   static const auto& table = *new std::map<std::string, std::vector<std::string>>{
-      {"coordinator", {"start", "stop", "status"}},
+      {"coordinator", {"start", "stop", "restart", "status"}},
       {"server", {"start", "stop", "restart", "scale", "params", "status", "list"}},
       {"worker", {"list", "restart", "stacks"}},
       {"tail", {}},
