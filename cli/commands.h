@@ -34,6 +34,7 @@ void AddEventsCommand(CLI::App& root, Selection& selection);
 void AddJournalCommands(CLI::App& root, Selection& selection);
 void AddJobCommands(CLI::App& root, Selection& selection);
 void AddBenchCommands(CLI::App& root, Selection& selection);
+void AddCompletionCommand(CLI::App& root, Selection& selection);
 void AddVersionCommand(CLI::App& root, Selection& selection);
 
 // Usage error when -o asks for what the command does not print.
