@@ -110,18 +110,18 @@ class Invocation {
 
 // Here and not beside the nouns: the shell needs the whole tree.
 void Invocation::AddShellCommand() {
-  CLI::App* shell = root_.add_subcommand(
-      "shell",
-      "A prompt for these commands, with history and completion\n"
-      "Reads commands from stdin, one a line, when that is no terminal.");
+  CLI::App* shell =
+      root_.add_subcommand("shell",
+                           "A prompt for these commands, with history and completion\n"
+                           "Reads commands from stdin, one a line, when that is no terminal.");
   shell->footer(
       "Examples:\n"
       "  centerctl shell\n"
       "  printf '%s\\n' 'server start -n 2' 'server status' | centerctl shell");
   OnSelected(shell, selection_, [this](Context& context) {
-    RETURN_IF_ERROR(RequireFormat(context, {Format::kTable, Format::kWide, Format::kJson,
-                                            Format::kYaml, Format::kName, Format::kPretty,
-                                            Format::kRaw}));
+    RETURN_IF_ERROR(
+        RequireFormat(context, {Format::kTable, Format::kWide, Format::kJson, Format::kYaml,
+                                Format::kName, Format::kPretty, Format::kRaw}));
     return RunShell(context, root_);
   });
 }

@@ -58,7 +58,9 @@ absl::StatusOr<pid_t> StartSelf(const ChildOptions& options) {
   for (const int signal : {SIGINT, SIGQUIT, SIGPIPE, SIGTERM}) sigaddset(&defaults, signal);
   sigset_t none;
   sigemptyset(&none);
-  error = posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK);
+  const int group = options.out_fd >= 0 ? POSIX_SPAWN_SETPGROUP : 0;
+  const int flags = POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | group;
+  error = posix_spawnattr_setflags(&attributes, static_cast<short>(flags));
   if (error == 0) error = posix_spawnattr_setsigdefault(&attributes, &defaults);
   if (error == 0) error = posix_spawnattr_setsigmask(&attributes, &none);
   if (error == 0 && options.out_fd >= 0) {

@@ -14,7 +14,8 @@ namespace center::cli {
 
 // Starts /proc/self/exe with these arguments, our stdin, stdout and stderr, default signal actions,
 // and `env` (KEY=VALUE) on top of our environment. With `out_fd`, its stdout and stderr go there
-// and its stdin is /dev/null.
+// its stdin is /dev/null, and it is in a process group of its own: a Ctrl-C at the terminal is not
+// its.
 struct ChildOptions {
   std::vector<std::string> args;
   std::vector<std::string> env;

@@ -197,8 +197,8 @@ std::string CommonPrefix(const std::vector<Candidate>& candidates) {
   if (candidates.empty()) return "";
   std::string common = candidates.front().text;
   for (const Candidate& candidate : candidates) {
-    const auto differs = std::mismatch(common.begin(), common.end(), candidate.text.begin(),
-                                       candidate.text.end());
+    const auto differs =
+        std::mismatch(common.begin(), common.end(), candidate.text.begin(), candidate.text.end());
     common.erase(differs.first, common.end());
   }
   return common;

@@ -21,7 +21,7 @@ class LineEditor {
  public:
   struct Options {
     std::string prompt = "$ ";
-    std::string history_file;                             // empty: none
+    std::string history_file;  // empty: none
     std::function<Completion(const Typed& typed)> complete;
     // A descriptor that may become readable while a line is typed, and what is to be shown then
     // (whole lines). -1: none. Asked before each wait.

@@ -31,29 +31,29 @@ LiveNames MakeLiveNames(Context& context) {
     using Out = std::vector<std::string>;
     switch (kind) {
       case LiveName::kServer:
-        return Names<v1::ServerService>(
-            context, &v1::ServerService::Stub::ListServers,
-            [](const v1::ListServersResponse& response, Out* out) {
-              for (const v1::Server& server : response.servers()) out->push_back(server.name());
-            });
+        return Names<v1::ServerService>(context, &v1::ServerService::Stub::ListServers,
+                                        [](const v1::ListServersResponse& response, Out* out) {
+                                          for (const v1::Server& server : response.servers())
+                                            out->push_back(server.name());
+                                        });
       case LiveName::kWorker:
-        return Names<v1::ServerService>(
-            context, &v1::ServerService::Stub::ListWorkers,
-            [](const v1::ListWorkersResponse& response, Out* out) {
-              for (const v1::Worker& worker : response.workers()) out->push_back(worker.name());
-            });
+        return Names<v1::ServerService>(context, &v1::ServerService::Stub::ListWorkers,
+                                        [](const v1::ListWorkersResponse& response, Out* out) {
+                                          for (const v1::Worker& worker : response.workers())
+                                            out->push_back(worker.name());
+                                        });
       case LiveName::kClient:
-        return Names<v1::ClientService>(
-            context, &v1::ClientService::Stub::ListClients,
-            [](const v1::ListClientsResponse& response, Out* out) {
-              for (const v1::Client& client : response.clients()) out->push_back(client.name());
-            });
+        return Names<v1::ClientService>(context, &v1::ClientService::Stub::ListClients,
+                                        [](const v1::ListClientsResponse& response, Out* out) {
+                                          for (const v1::Client& client : response.clients())
+                                            out->push_back(client.name());
+                                        });
       case LiveName::kJob:
-        return Names<v1::JobService>(
-            context, &v1::JobService::Stub::ListJobs,
-            [](const v1::ListJobsResponse& response, Out* out) {
-              for (const v1::Job& job : response.jobs()) out->push_back(job.id());
-            });
+        return Names<v1::JobService>(context, &v1::JobService::Stub::ListJobs,
+                                     [](const v1::ListJobsResponse& response, Out* out) {
+                                       for (const v1::Job& job : response.jobs())
+                                         out->push_back(job.id());
+                                     });
       case LiveName::kSubscription:
         return Names<v1::PayloadService>(
             context, &v1::PayloadService::Stub::ListSubscriptions,

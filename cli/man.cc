@@ -57,12 +57,12 @@ void AppendCommand(const CLI::App& app, std::string* out) {
 }  // namespace
 
 std::string ManPage(const CLI::App& root) {
-  std::string out = absl::StrCat(
-      ".TH CENTERCTL 1 \"\" \"Center " CENTER_VERSION "\" \"Center\"\n"
-      ".SH NAME\ncenterctl \\- controls a fleet of ingestion servers\n"
-      ".SH SYNOPSIS\n.B centerctl\n[flags] command [arguments]\n"
-      ".SH DESCRIPTION\n",
-      Roff(root.get_description()), "\n.SH \"GLOBAL FLAGS\"\n");
+  std::string out = absl::StrCat(".TH CENTERCTL 1 \"\" \"Center " CENTER_VERSION
+                                 "\" \"Center\"\n"
+                                 ".SH NAME\ncenterctl \\- controls a fleet of ingestion servers\n"
+                                 ".SH SYNOPSIS\n.B centerctl\n[flags] command [arguments]\n"
+                                 ".SH DESCRIPTION\n",
+                                 Roff(root.get_description()), "\n.SH \"GLOBAL FLAGS\"\n");
   AppendOptions(root, &out);
   absl::StrAppend(&out, ".SH COMMANDS\n");
   AppendCommand(root, &out);

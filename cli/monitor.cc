@@ -59,8 +59,8 @@ std::string Monitor::Read() {
     if (!rest.empty() && rest.back() != '\n') rest += '\n';
     return rest + "monitor: off (its commands have ended)\n";
   }
-  const size_t end = partial_.size() >= kMonitorLineBytesMax ? partial_.size() - 1
-                                                             : partial_.rfind('\n');
+  const size_t end =
+      partial_.size() >= kMonitorLineBytesMax ? partial_.size() - 1 : partial_.rfind('\n');
   if (end == std::string::npos) return "";
   std::string lines = partial_.substr(0, end + 1);
   partial_.erase(0, end + 1);

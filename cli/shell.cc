@@ -37,21 +37,27 @@ constexpr char kBuiltins[] =
     "  repeat [-i 2s] [-n N] COMMAND   again and again; Ctrl-C ends it\n"
     "  exit                    leave (also Ctrl-D); servers go on\n";
 
-// Ctrl-C belongs to the command that runs, not to us, as long as this lives.
-class IgnoreInterrupts {
+volatile std::sig_atomic_t interrupts = 0;
+
+void CountInterrupt(int /*signal*/) { interrupts = interrupts + 1; }
+
+// Ctrl-C belongs to the command that runs, not to us, as long as this lives; it is only counted.
+class InterruptsCounted {
  public:
-  IgnoreInterrupts() {
-    struct sigaction ignore{};
-    ignore.sa_handler = SIG_IGN;
-    ::sigaction(SIGINT, &ignore, &interrupt_);
-    ::sigaction(SIGQUIT, &ignore, &quit_);
+  InterruptsCounted() {
+    interrupts = 0;
+    struct sigaction count{};
+    count.sa_handler = CountInterrupt;
+    ::sigaction(SIGINT, &count, &interrupt_);
+    ::sigaction(SIGQUIT, &count, &quit_);
   }
-  ~IgnoreInterrupts() {
+  ~InterruptsCounted() {
     ::sigaction(SIGINT, &interrupt_, nullptr);
     ::sigaction(SIGQUIT, &quit_, nullptr);
   }
-  IgnoreInterrupts(const IgnoreInterrupts&) = delete;
-  IgnoreInterrupts& operator=(const IgnoreInterrupts&) = delete;
+  InterruptsCounted(const InterruptsCounted&) = delete;
+  InterruptsCounted& operator=(const InterruptsCounted&) = delete;
+  bool any() const { return interrupts != 0; }
 
  private:
   struct sigaction interrupt_{};
@@ -124,7 +130,7 @@ void Shell::Complain(absl::string_view what) {
 }
 
 int Shell::RunCommand(const std::vector<std::string>& words) {
-  const IgnoreInterrupts ignore;
+  const InterruptsCounted counted;
   auto pid = StartSelf({.args = words, .env = Environment()});
   if (!pid.ok()) {
     Complain(pid.status().message());
@@ -135,8 +141,7 @@ int Shell::RunCommand(const std::vector<std::string>& words) {
     Complain(exit_code.status().message());
     return kExitFailure;
   }
-  constexpr int kInterrupted = 128 + SIGINT;
-  if (*exit_code == kInterrupted) context_.ErrText("\n");
+  if (counted.any()) context_.ErrText("\n");  // behind the terminal's ^C
   if (*exit_code != 0) failed_ = *exit_code;
   return *exit_code;
 }
@@ -173,20 +178,13 @@ void Shell::RunRepeat(const std::vector<std::string>& words) {
   if (at >= words.size()) return Complain("`repeat` needs a command");
   const std::vector<std::string> command(words.begin() + static_cast<std::ptrdiff_t>(at),
                                          words.end());
-  // Ctrl-C during a command reaches it; between two it interrupts the pause.
-  struct sigaction nothing{};
-  nothing.sa_handler = [](int) {};
-  struct sigaction before{};
-  ::sigaction(SIGINT, &nothing, &before);
   for (uint64_t i = 0; count == 0 || i < count; ++i) {
-    if (i > 0) {
-      const timespec pause = absl::ToTimespec(interval);
-      if (::nanosleep(&pause, nullptr) != 0) break;
-    }
-    constexpr int kSignalled = 128;
-    if (RunCommand(command) > kSignalled) break;
+    const InterruptsCounted counted;
+    const timespec pause = absl::ToTimespec(interval);
+    if (i > 0 && ::nanosleep(&pause, nullptr) != 0) break;
+    RunCommand(command);
+    if (counted.any()) break;
   }
-  ::sigaction(SIGINT, &before, nullptr);
 }
 
 void Shell::Help(const std::vector<std::string>& words) {
@@ -227,12 +225,10 @@ void Shell::Greet(bool interactive, const std::function<bool(absl::string_view)>
                                                      v1::GetCoordinatorRequest(), kHelloTimeout);
   if (self.ok()) {
     const v1::Coordinator& coordinator = self->coordinator();
-    context_.Say(absl::StrCat("Center ", coordinator.version(), " at ", context_.address(), ": ",
-                              coordinator.servers(), coordinator.servers() == 1 ? " server, "
-                                                                                : " servers, ",
-                              coordinator.workers(),
-                              coordinator.workers() == 1 ? " worker" : " workers",
-                              ". help, exit; tab completes."));
+    context_.Say(absl::StrCat(
+        "Center ", coordinator.version(), " at ", context_.address(), ": ", coordinator.servers(),
+        coordinator.servers() == 1 ? " server, " : " servers, ", coordinator.workers(),
+        coordinator.workers() == 1 ? " worker" : " workers", ". help, exit; tab completes."));
     return;
   }
   if (!interactive) return;
