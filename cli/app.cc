@@ -9,8 +9,11 @@
 #include "absl/strings/str_cat.h"
 #include "cli/args.h"
 #include "cli/commands.h"
+#include "cli/completion.h"
 #include "cli/flags.h"
 #include "cli/help.h"
+#include "cli/man.h"
+#include "cli/shell.h"
 #include "services/common/status_macros.h"
 
 namespace center::cli {
@@ -77,7 +80,9 @@ class Invocation {
     AddExperimentCommand(root_, selection_);
     AddBenchCommands(root_, selection_);
     AddDrillCommand(root_, selection_);
+    AddCompletionCommand(root_, selection_);
     AddVersionCommand(root_, selection_);
+    AddShellCommand();
     CLI::App* help = root_.add_subcommand("help", "Show help for a command");
     help->add_option("COMMAND", help_words_, "The command: `help server start`")
         ->type_name("COMMAND");
@@ -91,6 +96,7 @@ class Invocation {
  private:
   // Moves what stands behind "--" to the selection, for a command that takes it so.
   void TakeWords(const CLI::App* command, std::vector<std::string>* args);
+  void AddShellCommand();
   absl::Status Parse(const std::vector<std::string>& args);
   int Help(const std::vector<std::string>& words);
   int Fail(Context& context, const absl::Status& status, const CLI::App* show_help);
@@ -103,6 +109,24 @@ class Invocation {
   Selection selection_;
   std::vector<std::string> help_words_;
 };
+
+// Here and not beside the nouns: the shell needs the whole tree.
+void Invocation::AddShellCommand() {
+  CLI::App* shell =
+      root_.add_subcommand("shell",
+                           "A prompt for these commands, with history and completion\n"
+                           "Reads commands from stdin, one a line, when that is no terminal.");
+  shell->footer(
+      "Examples:\n"
+      "  centerctl shell\n"
+      "  printf '%s\\n' 'server start -n 2' 'server status' | centerctl shell");
+  OnSelected(shell, selection_, [this](Context& context) {
+    RETURN_IF_ERROR(
+        RequireFormat(context, {Format::kTable, Format::kWide, Format::kJson, Format::kYaml,
+                                Format::kName, Format::kPretty, Format::kRaw}));
+    return RunShell(context, root_);
+  });
+}
 
 // The design writes `--from cursor FILE`: two words that are one value.
 void JoinCursorWords(std::vector<std::string>* args) {
@@ -166,6 +190,16 @@ int Invocation::Help(const std::vector<std::string>& words) {
 }
 
 int Invocation::Run(std::vector<std::string> args) {
+  // For programs: not in the tree, so that they are never shown or suggested.
+  if (!args.empty() && (args[0] == kCompleteCommand || args[0] == kManCommand)) {
+    Context context(flags_.globals, dependencies_);
+    if (args[0] == kManCommand) {
+      context.out().Append(ManPage(root_));
+      return ExitCodeOf(context.out().Flush());
+    }
+    args.erase(args.begin());
+    return ExitCodeOf(PrintCompletion(context, root_, args));
+  }
   JoinCursorWords(&args);
   const CommandWalk walk = WalkCommands(root_, args);
   if (args.empty() || (walk.help && walk.error.ok())) {

@@ -37,6 +37,7 @@ void AddJobCommands(CLI::App& root, Selection& selection);
 void AddBenchCommands(CLI::App& root, Selection& selection);
 void AddExperimentCommand(CLI::App& root, Selection& selection);
 void AddDrillCommand(CLI::App& root, Selection& selection);
+void AddCompletionCommand(CLI::App& root, Selection& selection);
 void AddVersionCommand(CLI::App& root, Selection& selection);
 
 // Usage error when -o asks for what the command does not print.

@@ -44,10 +44,11 @@ Globals GlobalsFor(const Context& outer, const std::string& folder) {
 Pool::Pool(Context& outer) : context_(outer.globals(), outer.dependencies()) {}
 
 absl::Status Pool::StartCoordinator() {
-  const DaemonSpec spec{absl::StrCat(context_.dependencies().program_dir, "/center-coordinator"),
-                        {"--data-dir", folder_, "--listen", context_.address(), "--http", "off"},
-                        absl::StrCat(folder_, "/coordinator.log"),
-                        /*own_session=*/false};
+  const DaemonSpec spec{
+      .program = absl::StrCat(context_.dependencies().program_dir, "/center-coordinator"),
+      .args = {"--data-dir", folder_, "--listen", context_.address(), "--http", "off"},
+      .log_path = absl::StrCat(folder_, "/coordinator.log"),
+      .own_session = false};
   if (::access(spec.program.c_str(), X_OK) != 0) {
     return absl::NotFoundError(absl::StrCat("there is no program ", spec.program,
                                             ": centerctl looks for it beside itself"));
