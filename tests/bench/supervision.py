@@ -13,7 +13,6 @@
 """
 
 import argparse
-import contextlib
 import json
 import os
 import pathlib
@@ -29,6 +28,7 @@ import time
 from datetime import datetime
 
 from compare import answers, free_port, running, wait_until
+from fleet import fleet_of
 
 KILLS_PER_ROUND = 8
 IDLE_SECONDS = 10
@@ -51,56 +51,6 @@ def event_time(event):
     return seconds + float("0." + (fraction or "0"))
 
 
-class Fleet:
-    """A coordinator of its own in a temporary folder."""
-
-    def __init__(self, bin_dir, folder):
-        self.bin, self.folder = bin_dir, folder
-        self.address = f"unix:{folder}/c.sock"
-        self.process = None
-
-    def start(self):
-        self.process = subprocess.Popen(
-            [self.bin / "center-coordinator", "--data-dir", f"{self.folder}/data", "--listen", self.address],
-            stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-    def ctl(self, *words):
-        return subprocess.run([self.bin / "centerctl", "--address", self.address, "-o", "json", "--timeout", "60s",
-                               *words], check=True, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL).stdout
-
-    def wait_up(self):
-        def up():
-            with contextlib.suppress(subprocess.CalledProcessError):
-                return bool(self.ctl("coordinator", "status"))
-            return False
-        wait_until(up, "the coordinator")
-
-    def workers(self):
-        return json.loads(self.ctl("worker", "list", "s"))["workers"]
-
-    def serve(self, workers):
-        server = json.loads(self.ctl("server", "start", "s", "-p", "0", "-n", str(workers)))
-        self.wait_ready(workers)
-        return server["spec"]["port"]
-
-    def wait_ready(self, count, without=0):
-        def ready():
-            workers = self.workers()
-            return (len(workers) == count and all(w["state"] == "WORKER_STATE_READY" for w in workers)
-                    and all(w["pid"] != without for w in workers))
-        wait_until(ready, f"{count} workers")
-
-    def events(self, kind):
-        lines = self.ctl("events").decode().splitlines()
-        return [e for e in map(json.loads, lines) if e["type"] == "EVENT_TYPE_" + kind]
-
-    def end(self):
-        with contextlib.suppress(subprocess.CalledProcessError):
-            self.ctl("server", "stop", "s", "--now")
-        self.process.send_signal(signal.SIGTERM)
-        self.process.wait(timeout=60)
-
-
 class ConnectStorm(threading.Thread):
     """Connects again and again, and counts."""
 
@@ -117,19 +67,6 @@ class ConnectStorm(threading.Thread):
                 self.failed += 1
 
 
-@contextlib.contextmanager
-def fleet_of(bench):
-    folder = tempfile.mkdtemp(prefix="center-bench-")
-    fleet = Fleet(bench.bin, folder)
-    fleet.start()
-    try:
-        fleet.wait_up()
-        yield fleet
-    finally:
-        fleet.end()
-        shutil.rmtree(folder, ignore_errors=True)
-
-
 class Bench:
     def __init__(self, args):
         self.args = args
@@ -144,7 +81,7 @@ class Bench:
         times = []
         storm_connects = storm_failed = 0
         for _ in range(self.args.rounds):
-            with fleet_of(self) as fleet:
+            with fleet_of(self.bin) as fleet:
                 port = fleet.serve(8)
                 storm = ConnectStorm(port)
                 storm.start()
@@ -201,7 +138,7 @@ class Bench:
     def adopted(self):
         times = []
         for _ in range(self.args.rounds):
-            with fleet_of(self) as fleet:
+            with fleet_of(self.bin) as fleet:
                 fleet.serve(64)
                 before = {w["pid"] for w in fleet.workers()}
                 fleet.process.kill()
@@ -219,7 +156,7 @@ class Bench:
         def cpu_seconds(pid):
             fields = pathlib.Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
             return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
-        with fleet_of(self) as fleet:
+        with fleet_of(self.bin) as fleet:
             fleet.serve(64)
             time.sleep(2)
             percent = []
@@ -237,7 +174,7 @@ class Bench:
                 self.add("  after one was replaced", "apart", [s[1] for s in spreads], "1")
 
     def spreads(self, workers, connections):
-        with fleet_of(self) as fleet:
+        with fleet_of(self.bin) as fleet:
             port = fleet.serve(workers)
             sockets = [socket.create_connection(("127.0.0.1", port)) for _ in range(connections)]
             first = self.spread(fleet, connections)
