@@ -55,7 +55,7 @@ void AddFlags(CLI::App& app, const std::shared_ptr<DrillOptions>& options) {
          },
          "When the server acknowledges, written or synced (default written)")
       ->type_name("written|synced")
-      ->check(CLI::IsMember({"written", "synced"}));
+      ->check(CLI::IsMember({"written", "synced"}).description(""));
   app.add_flag("--keep", options->keep,
                "Leave logs, journals and state (which are left anyway when something is wrong)");
   // The control: shows that a loss is seen.
@@ -87,9 +87,9 @@ void AddDrillCommand(CLI::App& root, Selection& selection) {
   for (const DrillFault& fault : DrillFaults()) names.push_back(std::string(fault.name));
   options->rows = names;
   drill->add_option("--rows", options->rows, "Only these rows, in this order (default: all)")
-      ->type_name("NAME…")
+      ->type_name("ROW,…")
       ->delimiter(',')
-      ->check(CLI::IsMember(names));
+      ->check(CLI::IsMember(names).description(""));
   AddFlags(*drill, options);
   drill->footer(absl::StrCat(
       "Starts a coordinator and a server of its own in a temporary folder, and does to them what\n"
