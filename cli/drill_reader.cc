@@ -39,9 +39,9 @@ bool DrillSubscriber::Take(const StreamMessage& message) {
     const BatchHeader& header = batch.header();
     // After a reconnect a batch may begin with what we had.
     const uint64_t next = cursor.Next(header.worker);
-    DrillTally& seen = seen_;  // the analysis of locks does not look into what a function is given
     batch.ForEach([&](uint32_t index, absl::string_view payload) {
-      if (header.first_offset + index >= next) seen.Add(header.worker, payload);
+      mutex_.AssertHeld();  // the analysis of locks takes this for a function of its own
+      if (header.first_offset + index >= next) seen_.Add(header.worker, payload);
     });
     cursor.Advance(header.worker, header.first_offset + batch.count());
   }
