@@ -279,7 +279,9 @@ class Fleet final : public supervision::Observer {
   using Left = std::map<std::string, std::vector<supervision::AdoptedProcess>>;
   absl::Status LoadServers();
   absl::StatusOr<Left> FindProcesses();
-  absl::Status EndUnwanted(const state::ProcessRecord& process, absl::Duration grace);
+  void ForgetProcess(v1::EventType how, const std::string& worker, int64_t pid,
+                     absl::string_view reason);
+  void EndUnwanted(const state::ProcessRecord& process, absl::Duration grace);
   void TakeUp(Entry& entry, std::vector<supervision::AdoptedProcess> left);
   void Adopt(Entry& entry, std::vector<supervision::AdoptedProcess> left);
   void Restart(const std::string& name);
@@ -311,7 +313,8 @@ class Fleet final : public supervision::Observer {
   absl::Status StartFailed(const Entry& entry) const;
   // The last words of a slot's process that has died, for a message; "" when there are none.
   std::string LastWords(const Entry& entry, absl::optional<uint32_t> slot) const;
-  void AddEvent(v1::EventType type, absl::string_view subject, absl::string_view reason);
+  void AddEvent(v1::EventType type, absl::string_view subject, absl::string_view reason,
+                const std::map<std::string, std::string>& details = {});
 
   const Dependencies deps_;
   LaunchContext launch_;

@@ -58,7 +58,7 @@ absl::StatusOr<Fleet::Left> Fleet::FindProcesses() {
     uint32_t slot = 0;
     if (!known || !absl::SimpleAtoi(parts.second, &slot) || slot >= found->second.spec.workers()) {
       const v1::ServerSpec spec = known ? found->second.spec : DefaultSpec();
-      RETURN_IF_ERROR(EndUnwanted(record, ToDuration(spec.drain_timeout())));
+      EndUnwanted(record, ToDuration(spec.drain_timeout()));
       continue;
     }
     left[parts.first].push_back({.slot = slot,
@@ -72,17 +72,28 @@ absl::StatusOr<Fleet::Left> Fleet::FindProcesses() {
   return left;
 }
 
-absl::Status Fleet::EndUnwanted(const state::ProcessRecord& process, absl::Duration grace) {
-  const auto forget = [this, worker = process.worker] {
-    if (absl::Status status = deps_.store->DeleteProcess(worker); !status.ok()) {
-      spdlog::error("worker {}: its process record stays: {}", worker, status);
-    }
+void Fleet::ForgetProcess(v1::EventType how, const std::string& worker, int64_t pid,
+                          absl::string_view reason) {
+  AddEvent(how, worker, absl::StrCat("process ", pid, " of an earlier coordinator ", reason),
+           {{"pid", absl::StrCat(pid)}});
+  if (absl::Status status = deps_.store->DeleteProcess(worker); !status.ok()) {
+    spdlog::error("worker {}: its process record stays: {}", worker, status);
+  }
+}
+
+void Fleet::EndUnwanted(const state::ProcessRecord& process, absl::Duration grace) {
+  const auto forget = [this, worker = process.worker, pid = process.pid] {
+    ForgetProcess(v1::EVENT_TYPE_WORKER_STOPPED, worker, pid, "has ended, as it was asked to");
   };
-  if (!deps_.end_process(process, grace, forget)) return deps_.store->DeleteProcess(process.worker);
+  if (!deps_.end_process(process, grace, forget)) {
+    return ForgetProcess(v1::EVENT_TYPE_WORKER_DIED, process.worker, process.pid,
+                         "ended while there was no coordinator; how is not known. Its slot had "
+                         "been scaled away: nothing replaces it");
+  }
   AddEvent(v1::EVENT_TYPE_WORKER_DRAINING, process.worker,
            absl::StrCat("process ", process.pid,
-                        " of an earlier coordinator is asked to end: there is no such slot"));
-  return absl::OkStatus();
+                        " of an earlier coordinator is asked to end: there is no such slot"),
+           {{"pid", absl::StrCat(process.pid)}});
 }
 
 void Fleet::TakeUp(Entry& entry, std::vector<AdoptedProcess> left) {
@@ -94,18 +105,14 @@ void Fleet::TakeUp(Entry& entry, std::vector<AdoptedProcess> left) {
     entry.lost = std::move(left);
     return Restart(name);
   }
-  // They have ended while the server was being stopped.
   for (const AdoptedProcess& process : left) {
-    const std::string worker = WorkerName(name, process.slot);
-    if (absl::Status status = deps_.store->DeleteProcess(worker); !status.ok()) {
-      spdlog::error("worker {}: its process record stays: {}", worker, status);
-    }
+    ForgetProcess(v1::EVENT_TYPE_WORKER_STOPPED, WorkerName(name, process.slot), process.pid,
+                  "ended while there was no coordinator; its server was being stopped");
   }
 }
 
 void Fleet::Adopt(Entry& entry, std::vector<AdoptedProcess> left) {
   entry.run = Run::kSupervised;
-  entry.journals = launch_.data_dir->JournalSlots(entry.record.name);
   entry.held = true;
   entry.held_until = deps_.clock->Steady() + kHandoverTimeout;
   // Slots that were scaled away before are read still.

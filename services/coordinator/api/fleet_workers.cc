@@ -203,11 +203,13 @@ void Fleet::RequestDrain(absl::string_view worker, bool now) {
   if (found.has_value() && found->seat->line != nullptr) found->seat->line->SendDrain(now);
 }
 
-void Fleet::AddEvent(v1::EventType type, absl::string_view subject, absl::string_view reason) {
+void Fleet::AddEvent(v1::EventType type, absl::string_view subject, absl::string_view reason,
+                     const std::map<std::string, std::string>& details) {
   v1::Event event;
   event.set_type(type);
   event.set_subject(std::string(subject));
   event.set_reason(std::string(reason));
+  event.mutable_details()->insert(details.begin(), details.end());
   deps_.events->Append(std::move(event));
 }
 

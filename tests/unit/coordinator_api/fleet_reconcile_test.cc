@@ -4,6 +4,7 @@ namespace center::coordinator {
 namespace {
 
 using testing::Contains;
+using testing::ElementsAre;
 using testing::HasSubstr;
 
 TEST_F(FleetTest, ANewCoordinatorStartsWhatShouldRunOnItsPort) {
@@ -73,7 +74,22 @@ TEST_F(FleetTest, ProcessesThatNoSlotWantsAreEnded) {
   living_ = {"unknown/0"};
   Reconcile();
   EXPECT_EQ(store_->ListProcesses()->size(), 1u);
+  EXPECT_THAT(EventNames(), ElementsAre("gone/0 WORKER_DIED", "unknown/0 WORKER_DRAINING"));
   orphans_.at("unknown/0")();
+  EXPECT_THAT(*store_->ListProcesses(), testing::IsEmpty());
+  EXPECT_THAT(EventNames(), Contains("unknown/0 WORKER_STOPPED"));
+}
+
+TEST_F(FleetTest, TheEndOfAStoppingServersProcessIsTold) {
+  Reconcile();
+  ASSERT_TRUE(Start(StartRequest(1, "a")).ok());
+  v1::StopServerRequest request;
+  request.set_name("a");
+  StopLater(request);
+  NewFleet();
+  Reconcile();
+  EXPECT_EQ(Get("a").state(), v1::SERVER_STATE_STOPPED);
+  EXPECT_THAT(EventNames(), Contains("a/0 WORKER_STOPPED"));
   EXPECT_THAT(*store_->ListProcesses(), testing::IsEmpty());
 }
 
