@@ -126,7 +126,6 @@ void DrillLedger::Acknowledged(uint32_t connection, SteadyTime now) {
   entry.ended = now;
   row_.acknowledged += entry.sent;
   ++acknowledged_connections_;
-  acknowledged_payloads_ += entry.sent;
 }
 
 void DrillLedger::Broken(uint32_t connection, SteadyTime now, absl::string_view why) {
@@ -218,11 +217,6 @@ void DrillLedger::SettlePayloads(Entry& entry, uint32_t number, const DrillTally
 uint64_t DrillLedger::acknowledged_connections() const {
   absl::MutexLock lock(&mutex_);
   return acknowledged_connections_;
-}
-
-uint64_t DrillLedger::acknowledged_payloads() const {
-  absl::MutexLock lock(&mutex_);
-  return acknowledged_payloads_;
 }
 
 std::vector<std::string> DrillLedger::notes() const {

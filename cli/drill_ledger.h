@@ -37,11 +37,14 @@ class DrillTally {
   struct Connection {
     std::string worker;           // "<server>/<slot>": who stored it
     std::vector<uint8_t> copies;  // by sequence; stops at 255
+    bool operator==(const Connection& other) const = default;
   };
 
   void Add(absl::string_view worker, absl::string_view text);
   // Null when nothing of it was found.
   const Connection* Find(uint32_t connection) const;
+  // Whether the other one has found the same payloads, each as often, of the same workers.
+  bool SameAs(const DrillTally& other) const { return connections_ == other.connections_; }
   uint64_t payloads() const { return payloads_; }
   // Payloads that no producer can have sent: their checksum is wrong.
   uint64_t damaged() const { return damaged_; }
@@ -99,7 +102,6 @@ class DrillLedger {
 
   // Of all rows.
   uint64_t acknowledged_connections() const ABSL_LOCKS_EXCLUDED(mutex_);
-  uint64_t acknowledged_payloads() const ABSL_LOCKS_EXCLUDED(mutex_);
   // The first few things that went wrong, for people: "connect: Connection refused (12 times)".
   std::vector<std::string> notes() const ABSL_LOCKS_EXCLUDED(mutex_);
 
@@ -136,7 +138,6 @@ class DrillLedger {
   std::vector<Interval> faults_ ABSL_GUARDED_BY(mutex_);
   DrillFigures row_ ABSL_GUARDED_BY(mutex_);
   uint64_t acknowledged_connections_ ABSL_GUARDED_BY(mutex_) = 0;
-  uint64_t acknowledged_payloads_ ABSL_GUARDED_BY(mutex_) = 0;
   uint64_t damaged_ ABSL_GUARDED_BY(mutex_) = 0;                                 // reported already
   std::vector<std::pair<std::string, uint64_t>> notes_ ABSL_GUARDED_BY(mutex_);  // how often
 };

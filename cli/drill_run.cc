@@ -130,15 +130,15 @@ absl::Status Drill::Settle(DrillFigures* figures) {
       absl::SleepFor(kDrillPoll);  // a worker has died over it: whoever reads calls again
       continue;
     }
-    const DrillTally& stored = *read;
-    // What is stored is shown within moments, and what is acknowledged is readable within moments:
-    // what is not there at the deadline is missing.
-    const bool complete = stored.payloads() >= ledger_.acknowledged_payloads() &&
-                          subscriber_.payloads() >= stored.payloads();
-    if (complete || absl::Now() >= deadline || fleet_.killed()) {
-      subscriber_.Look([&](const DrillTally& seen) { *figures = ledger_.Settle(seen, stored); });
-      return subscriber_.status();
-    }
+    // They were not read at the same moment: what came in between is in one of them only, and in
+    // both within moments. What still differs at the deadline is missing. What was acknowledged has
+    // no such time: it is readable before its producer is told.
+    bool settled = absl::Now() >= deadline || fleet_.killed();
+    subscriber_.Look([&](const DrillTally& seen) {
+      settled = settled || seen.SameAs(*read);
+      if (settled) *figures = ledger_.Settle(seen, *read);
+    });
+    if (settled) return subscriber_.status();
     absl::SleepFor(kDrillPoll);
   }
 }

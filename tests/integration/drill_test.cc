@@ -76,6 +76,11 @@ TEST_F(DrillTest, NothingIsLostWhenWorkersAreKilledAndStopped) {
   EXPECT_TRUE(std::filesystem::is_empty(dir_.path())) << "something is left behind";
 }
 
+TEST_F(DrillTest, TheSameWhenSyncedIsAskedFor) {
+  ExpectZeros(Drill(
+      {"--rows", "worker-kill", "--duration", "1s", "--workers", "2", "--durability", "synced"}));
+}
+
 TEST_F(DrillTest, NothingIsLostInRollsByScalingAndWithTheCoordinator) {
   // In this order the new coordinator has to know of slots that the one before has scaled away.
   const RunResult result = Drill({"--rows", "rolling-restart,scale-up,scale-down,coordinator-kill",

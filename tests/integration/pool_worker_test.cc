@@ -200,7 +200,10 @@ TEST_F(PoolWorkerTest, ProgramsEndWithAWorkerThatIsKilled) {
 TEST_F(PoolWorkerTest, AProgramThatHasLeftItsGroupEndsWithAWorkerThatIsKilled) {
   Start({});
   const std::string path = dir_ / "pid";
-  Run(1, "exec", {"setsid", "sh", "-c", absl::StrCat("echo $$ > ", path, "; sleep 1000")}, "");
+  // Without --wait setsid, as the leader of a group, would end at once, and what is left of the
+  // group with it: perhaps its child, which has not left it yet.
+  Run(1, "exec", {"setsid", "--wait", "sh", "-c", absl::StrCat("echo $$ > ", path, "; sleep 1000")},
+      "");
   int pid = 0;
   ASSERT_TRUE(WaitFor([&] { return absl::SimpleAtoi(ReadWholeFile(path), &pid); }));
   worker_->Signal(SIGKILL);

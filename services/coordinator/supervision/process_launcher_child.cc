@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <asio/buffer.hpp>
+#include <asio/post.hpp>
 #include <cerrno>
 #include <chrono>
 #include <csignal>
@@ -21,6 +22,8 @@ namespace {
 
 // After a death, how long to wait for the end of its output.
 constexpr std::chrono::milliseconds kOutputEndTimeout{200};
+// What is then read of each pipe, at most: a descendant may go on writing.
+constexpr size_t kRestBytesMax = 1 << 20;
 
 void FillExit(const siginfo_t& info, ProcessExit& exit) {
   if (info.si_code == CLD_EXITED) {
@@ -57,6 +60,11 @@ absl::Status PosixLauncher::Child::Attach(ScopedFd stdout_fd, ScopedFd stderr_fd
   }
   RETURN_IF_ERROR(Assign(pipes_[0], std::move(stdout_fd)));
   RETURN_IF_ERROR(Assign(pipes_[1], std::move(stderr_fd)));
+  for (auto& pipe : pipes_) {  // for TakeRest
+    std::error_code error;
+    pipe.non_blocking(true, error);
+    if (error) return absl::InternalError(absl::StrCat("watch a process: ", error.message()));
+  }
   open_pipes_ = 2;
   Read(OutputCapture::Stream::kStdout);
   Read(OutputCapture::Stream::kStderr);
@@ -132,8 +140,32 @@ void PosixLauncher::Child::OnDeath() {
   if (open_pipes_ == 0) return Report();
   end_timer_.expires_after(kOutputEndTimeout);
   end_timer_.async_wait([self = shared_from_this()](const std::error_code& error) {
-    if (!error) self->Report();
+    if (!error) self->BeginRest();
   });
+}
+
+// What it wrote is in the pipes since before it died. When this process is late, the time may be
+// over before they have been read.
+void PosixLauncher::Child::BeginRest() {
+  takes_rest_ = true;
+  // Behind the reads that are done and not told yet.
+  asio::post(end_timer_.get_executor(), [self = shared_from_this()] { self->TakeRest(); });
+}
+
+void PosixLauncher::Child::TakeRest() {
+  if (!on_exit_) return;
+  for (const auto stream : {OutputCapture::Stream::kStdout, OutputCapture::Stream::kStderr}) {
+    const auto index = static_cast<size_t>(stream);
+    size_t taken = 0;
+    while (pipes_[index].is_open() && taken < kRestBytesMax) {
+      std::error_code error;
+      const size_t bytes = pipes_[index].read_some(asio::buffer(buffers_[index]), error);
+      if (error) break;  // nothing more, for now or for ever
+      output_.Feed(stream, absl::string_view(buffers_[index].data(), bytes), RealClock().Steady());
+      taken += bytes;
+    }
+  }
+  Report();
 }
 
 void PosixLauncher::Child::Read(OutputCapture::Stream stream) {
@@ -150,6 +182,7 @@ void PosixLauncher::Child::OnRead(OutputCapture::Stream stream, const std::error
   if (!on_exit_) return;  // reported or abandoned
   const auto index = static_cast<size_t>(stream);
   output_.Feed(stream, absl::string_view(buffers_[index].data(), bytes), RealClock().Steady());
+  if (!error && takes_rest_) return;
   if (!error) return Read(stream);
   --open_pipes_;
   if (reaped_ && open_pipes_ == 0) Report();

@@ -57,6 +57,8 @@ class PosixLauncher::Child : public std::enable_shared_from_this<Child> {
   void KillGroup();
   void Read(OutputCapture::Stream stream);
   void OnRead(OutputCapture::Stream stream, const std::error_code& error, size_t bytes);
+  void BeginRest();
+  void TakeRest();
   void Report();
   void CloseAll();
 
@@ -71,6 +73,7 @@ class PosixLauncher::Child : public std::enable_shared_from_this<Child> {
   OutputCapture output_;
   int open_pipes_ = 0;
   bool reaped_ = false;  // it is dead, and its pid given back
+  bool takes_rest_ = false;
   ProcessExit exit_;
 };
 

@@ -91,7 +91,12 @@ absl::Status Worker::OpenJournal() {
   journal::Dependencies dependencies;
   dependencies.fs = &journal::PosixFileSystem();
   dependencies.clock = &clock_;
-  dependencies.on_visible = [this](uint64_t) { signal_->Published(); };
+  dependencies.on_visible = [this, synced = flags_.journal.durability ==
+                                            journal::Durability::kSynced](uint64_t) {
+    signal_->Published();
+    // Else ingest, which has appended it, is asking already.
+    if (synced) loop_.post([this] { TellProducers(); });
+  };
   dependencies.on_event = [this](const journal::JournalEvent& event) { OnJournalEvent(event); };
   journal::Options options = flags_.journal;
   // Until the coordinator has told what subscriptions need, nothing may be deleted under them.
@@ -148,6 +153,8 @@ absl::Status Worker::StartIngest(InheritedFds fds) {
     }
     return journal_->Append(records_);
   };
+  // What readers get and what producers are told is stored is the same.
+  port.safe_end = [this] { return journal_->visible_end(); };
   port.blocked_reason = [this] { return journal_->BlockedReason(); };
   port.on_failure = [this](const absl::Status& status) { OnJournalFailed(status); };
   rejects_ = std::make_unique<RejectFeed>(flags_.name, clock_,
@@ -309,9 +316,16 @@ void Worker::OnJournalEvent(const journal::JournalEvent& event) {
   spdlog::warn("journal: {}", event.detail);
   SendEvent(JournalEventToProto(event, flags_.name, clock_));
   // Blocked or not is part of the state that the coordinator shows.
-  loop_.post([this] {
+  const bool failed = event.type == journal::JournalEvent::Type::kFailed;
+  loop_.post([this, failed, detail = event.detail] {
     if (state_ != State::kStarting) SendHeartbeat();
+    // Where it was a sync that has failed, no append says so to ingest, perhaps for long.
+    if (failed && ingest_ != nullptr) ingest_->OnJournalFailed(absl::DataLossError(detail));
   });
+}
+
+void Worker::TellProducers() {
+  if (ingest_ != nullptr) ingest_->OnSafe();
 }
 
 void Worker::OnJournalFailed(const absl::Status& status) {

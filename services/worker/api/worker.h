@@ -93,6 +93,7 @@ class Worker {
   // and a new one may have to take it from here, where this is the only worker.
   void BeginDrain(bool now, absl::string_view why);
   void OnJournalFailed(const absl::Status& status);
+  void TellProducers();  // of what the journal has made safe
   void OnUnknown(const absl::Status& status);
   void OnWelcome(const v1::Welcome& welcome);
   void EndWhenOrphaned();

@@ -36,6 +36,7 @@ struct Connection {
   int64_t last_read_ms = 0;
   int64_t unfinished_since_ms = -1;  // -1: no unfinished frame
   uint32_t index = 0;                // in the table
+  bool ended = false;                // nothing more is read; closed when all it sent is safe
   bool closed = false;
 };
 
@@ -43,8 +44,9 @@ struct Connection {
 absl::uint128 AddressKey(const sockaddr_storage& address);
 
 // How a connection ends. A producer takes an orderly end (FIN) for the word that everything it sent
-// is stored, so it gets one only then, and a reset (RST) otherwise. The sockets are made such that
-// the kernel resets them when the worker dies: see PrepareListener.
+// is stored (and synced, where that is asked for), so it gets one only then, and a reset (RST)
+// otherwise. The sockets are made such that the kernel resets them when the worker dies: see
+// PrepareListener.
 enum class ConnectionEnd { kOrderly, kReset };
 
 class ConnectionTable {
@@ -56,6 +58,10 @@ class ConnectionTable {
   void Add(std::shared_ptr<Connection> connection);
   // Closes its socket and forgets it. Nothing happens when it is closed already.
   void Close(Connection& connection, ConnectionEnd end);
+  // REQUIRES: it is open.
+  const std::shared_ptr<Connection>& OwnerOf(const Connection& connection) const {
+    return connections_[connection.index];
+  }
   // The one whose unfinished frame holds the most memory; null when none does.
   std::shared_ptr<Connection> LargestCarry() const;
 

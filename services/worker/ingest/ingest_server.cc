@@ -97,6 +97,8 @@ void IngestServer::Drain(absl::Duration timeout, std::function<void()> done) {
   impl_->Drain(timeout, std::move(done));
 }
 void IngestServer::StopNow() { impl_->Stop(); }
+void IngestServer::OnSafe() { impl_->EndWhatIsSafe(); }
+void IngestServer::OnJournalFailed(const absl::Status& status) { impl_->Fail(status); }
 Counters IngestServer::counters() const { return impl_->counters(); }
 std::string IngestServer::blocked_reason() const { return impl_->blocked_reason(); }
 

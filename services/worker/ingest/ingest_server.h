@@ -111,8 +111,14 @@ class IngestServer {
   // calls `done` (never from within this call). May be repeated with another timeout; an empty
   // `done` leaves the one that was given.
   void Drain(absl::Duration timeout, std::function<void()> done);
-  // Closes everything now; what has been received is appended. A pending Drain's `done` is called.
+  // Closes everything now; what has been received is appended. Producers of what is not safe then
+  // see a reset. A pending Drain's `done` is called.
   void StopNow();
+
+  // JournalPort::safe_end has grown: tells the producers that wait for it.
+  void OnSafe();
+  // The journal has failed outside of append, as when it could not be synced.
+  void OnJournalFailed(const absl::Status& status);
 
   Counters counters() const;
   // Why nothing is being read now ("disk full: …"); "" when it is.

@@ -29,6 +29,10 @@ struct JournalPort {
   // All or nothing. ResourceExhausted: full for now, nothing was stored; ingest keeps the batches,
   // stops reading sockets and repeats the same call every 100 ms. Any other error: `on_failure`.
   std::function<absl::Status(absl::Span<const EncodedBatch>)> append;
+  // Everything below is as safe as the journal promises (synced, where that is asked for): its
+  // producers may be told. Grows after append has returned; IngestServer::OnSafe is to be called
+  // then. When it is not set, what is appended is safe.
+  std::function<uint64_t()> safe_end = nullptr;
   // Why append would answer ResourceExhausted now; "" when it would not.
   std::function<std::string()> blocked_reason;
   // The journal is lost for this process: ingest has stopped for good, and the process is to end.

@@ -2,9 +2,11 @@
 //   ingest_server.cc    options, construction, the public class
 //   server_lifecycle.cc start, drain, stop, the tick, appending and backpressure
 //   server_reading.cc   accepted connections, and what is received from them
+//   server_endings.cc   what their producers are told in the end, and the end of a drain
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <functional>
 #include <memory>
 #include <string>
@@ -37,6 +39,8 @@ class IngestServer::Impl : public std::enable_shared_from_this<IngestServer::Imp
   void Start();
   void Drain(absl::Duration timeout, std::function<void()> done);
   void Stop();
+  void EndWhatIsSafe();
+  void Fail(const absl::Status& status);
 
   Counters counters() const;
   std::string blocked_reason() const;
@@ -51,6 +55,11 @@ class IngestServer::Impl : public std::enable_shared_from_this<IngestServer::Imp
   };
   // How often a refusal by one limit is told, in milliseconds of steady time.
   static constexpr int64_t kLimitNoticeMs = 1000;
+  // A connection that has ended, but whose producer has not been told.
+  struct Ending {
+    uint64_t end_offset = 0;  // all that it sent is below
+    std::shared_ptr<Connection> connection;
+  };
   struct LimitNotice {
     int64_t last_ms = -kLimitNoticeMs;
     uint64_t since = 0;  // refused since then
@@ -65,12 +74,18 @@ class IngestServer::Impl : public std::enable_shared_from_this<IngestServer::Imp
   bool Flush();  // false: the journal takes nothing now
   void Block(const absl::Status& status);
   void Unblock();
-  void Fail(const absl::Status& status);
+  void NotifyDrained();
+
+  // server_endings.cc
+  void Close(Connection& connection, ConnectionEnd end);
+  // All that it sent is appended: closes it once that is safe.
+  void EndInOrder(Connection& connection);
+  uint64_t SafeEnd() const;
+  void CloseAll(bool stored);
   void FinishDrainIfDone();
   void Linger(SteadyTime deadline);
   void ReadWhatIsThere();
-  void CloseAll(bool stored);
-  void NotifyDrained();
+  void EndAllInOrder();
 
   // server_reading.cc
   void OnAccept(ScopedFd socket, const sockaddr_storage& address);
@@ -85,7 +100,6 @@ class IngestServer::Impl : public std::enable_shared_from_this<IngestServer::Imp
   ReadOutcome OnStreamEnd(Connection& connection);
   void OnStreamError(Connection& connection, int error);
   void EnforceBufferBudget();
-  void Close(Connection& connection, ConnectionEnd end);
   void Reject(Connection& connection, RejectCause cause, std::string reason, uint64_t position);
   void Refuse(const std::string& peer, RejectCause cause, const std::string& reason);
   void CountTruncated(const Connection& connection, absl::string_view why, absl::string_view what);
@@ -121,6 +135,7 @@ class IngestServer::Impl : public std::enable_shared_from_this<IngestServer::Imp
   ConnectionTable table_;
   BatchGroup group_;
   std::vector<std::shared_ptr<Connection>> paused_;  // readable, but the journal is full
+  std::deque<Ending> ending_;                        // by ascending end_offset
   asio::steady_timer tick_timer_;
   int64_t last_tick_ms_ = 0;
   int64_t last_timeout_check_ms_ = 0;

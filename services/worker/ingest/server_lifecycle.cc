@@ -17,8 +17,6 @@ constexpr std::chrono::milliseconds kTick{100};
 // Timeouts are looked at no more often than this, so that ten thousand idle connections cost
 // nothing.
 constexpr int64_t kTimeoutCheckMsMax = 1000;
-// At the end of a drain each connection is read this often at most: what its socket can hold.
-constexpr int kFinalReadsMax = 64;
 // Longer is the same to everybody, and does not overflow a deadline.
 constexpr absl::Duration kDrainTimeoutMax = absl::Hours(24 * 365);
 
@@ -78,53 +76,6 @@ void IngestServer::Impl::NotifyDrained() {
   asio::post(io_, std::exchange(on_drained_, nullptr));
 }
 
-void IngestServer::Impl::CloseAll(bool stored) {
-  while (table_.size() > 0) {
-    const std::shared_ptr<Connection> connection = table_.all().back();
-    const bool unfinished = connection->unfinished_since_ms >= 0;
-    if (unfinished) CountTruncated(*connection, "the worker ends", "an unfinished frame");
-    Close(*connection, stored && !unfinished ? ConnectionEnd::kOrderly : ConnectionEnd::kReset);
-  }
-}
-
-// Ends a drain when nobody is left, or the time is over and the producers have been told.
-void IngestServer::Impl::FinishDrainIfDone() {
-  if (state_ != State::kDraining) return;
-  const SteadyTime now = clock_.Steady();
-  if (now < *drain_deadline_ && (table_.size() > 0 || !Flush())) return;
-  if (table_.size() > 0) {
-    if (!linger_deadline_.has_value()) return Linger(now + kDrainLinger);
-    if (now < *linger_deadline_) return;
-    spdlog::warn("drain timeout: closing {} connections that their producers have not ended",
-                 table_.size());
-    ReadWhatIsThere();
-  }
-  Stop();
-}
-
-// To close a socket with bytes that were not read, or that are still on their way, resets the
-// connection: the producer would lose its end of the stream, and an error would be all that it
-// sees. So it is told by an end of our stream, and what it has sent until it has read that is
-// stored.
-void IngestServer::Impl::Linger(SteadyTime deadline) {
-  linger_deadline_ = deadline;
-  spdlog::info("drain timeout: asking the producers of {} connections to end", table_.size());
-  for (const auto& connection : table_.all()) {
-    // Fails only for a connection that its producer has just reset; reading tells.
-    ::shutdown(connection->socket.native_handle(), SHUT_WR);
-  }
-}
-
-void IngestServer::Impl::ReadWhatIsThere() {
-  const std::vector<std::shared_ptr<Connection>> open = table_.all();
-  for (const auto& connection : open) {
-    int reads = 0;
-    while (!connection->closed && reads++ < kFinalReadsMax &&
-           ReadOnce(*connection) == ReadOutcome::kMore) {
-    }
-  }
-}
-
 void IngestServer::Impl::PublishState() {
   connections_.store(table_.size(), std::memory_order_relaxed);
   if (scoreboard_ == nullptr) return;
@@ -170,6 +121,7 @@ void IngestServer::Impl::CheckTimeouts() {
   for (size_t i = table_.size(); i-- > 0;) {
     if (i >= table_.size()) continue;  // a handler has stopped the server
     const std::shared_ptr<Connection> connection = table_.all()[i];
+    if (connection->ended) continue;
     const int64_t since = connection->unfinished_since_ms;
     const uint64_t position = connection->framer.position();
     if (frame_ms > 0 && since >= 0 && reading_ms_ - since >= frame_ms) {
@@ -241,6 +193,7 @@ void IngestServer::Impl::Unblock() {
 }
 
 void IngestServer::Impl::Fail(const absl::Status& status) {
+  if (failed_) return;
   failed_ = true;
   spdlog::critical("the journal has failed; {} received payloads were not stored: {}",
                    group_.payloads(), status);

@@ -90,7 +90,7 @@ void IngestServer::Impl::PostRead(std::shared_ptr<Connection> connection) {
 }
 
 void IngestServer::Impl::ReadTurn(const std::shared_ptr<Connection>& connection) {
-  if (connection->closed) return;
+  if (connection->closed || connection->ended) return;
   switch (ReadOnce(*connection)) {
     case ReadOutcome::kDrained:
       return WaitForInput(connection);
@@ -208,7 +208,11 @@ IngestServer::Impl::ReadOutcome IngestServer::Impl::OnStreamEnd(Connection& conn
     CountTruncated(connection, "closed by its peer", result.error.message());
   }
   spdlog::debug("{} disconnected", connection.peer);
-  Close(connection, result.error.ok() ? ConnectionEnd::kOrderly : ConnectionEnd::kReset);
+  if (result.error.ok()) {
+    EndInOrder(connection);
+  } else {
+    Close(connection, ConnectionEnd::kReset);
+  }
   return ReadOutcome::kEnded;
 }
 
@@ -243,25 +247,20 @@ void IngestServer::Impl::EnforceBufferBudget() {
   }
 }
 
-void IngestServer::Impl::Close(Connection& connection, ConnectionEnd end) {
-  table_.Close(connection, end);
-  PublishState();
-  if (state_ == State::kDraining && table_.size() == 0) {
-    asio::post(io_, [self = shared_from_this()] { self->FinishDrainIfDone(); });
-  }
-}
-
 void IngestServer::Impl::Reject(Connection& connection, RejectCause cause, std::string reason,
                                 uint64_t position) {
-  if (connection.closed) return;
+  if (connection.closed || connection.ended) return;
   rejected_.fetch_add(1, std::memory_order_relaxed);
   spdlog::warn("closing {}: {}", connection.peer, reason);
   const RejectedConnection rejected{.peer = connection.peer,
                                     .cause = cause,
                                     .reason = std::move(reason),
                                     .stream_position = position};
-  Close(connection,
-        cause == RejectCause::kIdleTimeout ? ConnectionEnd::kOrderly : ConnectionEnd::kReset);
+  if (cause == RejectCause::kIdleTimeout) {
+    EndInOrder(connection);
+  } else {
+    Close(connection, ConnectionEnd::kReset);
+  }
   if (on_reject_) on_reject_(rejected);
 }
 

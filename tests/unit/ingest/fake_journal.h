@@ -3,6 +3,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 #include <string>
 #include <vector>
 
@@ -27,12 +28,16 @@ class FakeJournal {
   JournalPort Port() {
     return {.next_offset = [this] { return next_offset_; },
             .append = [this](absl::Span<const EncodedBatch> batches) { return Append(batches); },
+            .safe_end = [this] { return std::min(held_at_, next_offset_); },
             .blocked_reason = [this] { return full_ ? "disk full" : ""; },
             .on_failure = [this](const absl::Status& status) { failure_ = status; }};
   }
 
   void SetFull(bool full) { full_ = full; }
   void SetBroken() { broken_ = true; }
+  // What is appended from now on is not safe, until it is let go.
+  void HoldSafeEnd() { held_at_ = next_offset_; }
+  void LetSafeEndGo(uint64_t up_to = UINT64_MAX) { held_at_ = up_to; }
 
   uint64_t next_offset() const { return next_offset_; }
   int appends() const { return appends_; }
@@ -79,6 +84,7 @@ class FakeJournal {
   }
 
   uint64_t next_offset_ = 0;
+  uint64_t held_at_ = UINT64_MAX;
   bool full_ = false;
   bool broken_ = false;
   int appends_ = 0;

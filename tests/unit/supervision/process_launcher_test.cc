@@ -294,6 +294,21 @@ TEST_F(PosixLauncherTest, ExitIsReportedThoughADescendantHoldsThePipes) {
   EXPECT_EQ(kill(static_cast<pid_t>(std::stol(end.stderr_tail)), SIGKILL), 0);
 }
 
+TEST_F(PosixLauncherTest, WhatItWroteIsThereHoweverLateItIsRead) {
+  // As much as a pipe takes while nobody reads.
+  const auto pid = Launch(ShellSpec("head -c 60000 /dev/zero | tr '\\0' x >&2; echo the end >&2"));
+  ASSERT_TRUE(pid.ok()) << pid.status();
+  const auto id = static_cast<id_t>(*pid);
+  siginfo_t info{};
+  ASSERT_EQ(::waitid(P_PID, id, &info, WEXITED | WNOWAIT), 0);
+  while (::waitid(P_PID, id, &info, WEXITED | WNOHANG | WNOWAIT) == 0) context.poll_one();
+  // Its death has just been seen; this process now stands still for longer than it has patience.
+  const auto late = std::chrono::steady_clock::now() + std::chrono::milliseconds(400);
+  while (std::chrono::steady_clock::now() < late) {
+  }
+  EXPECT_THAT(AwaitExit(*pid).stderr_tail, testing::EndsWith("the end\n"));
+}
+
 TEST_F(PosixLauncherTest, DestroyedLauncherReportsNothingMore) {
   absl::optional<int64_t> pid;
   {
