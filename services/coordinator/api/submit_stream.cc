@@ -200,6 +200,8 @@ void SubmitStream::HandleWritten(bool ok, bool proof) {
 }
 
 void SubmitStream::Pump() {
+  // From the finish on gRPC may be done with the call, on a thread of its own.
+  const std::shared_ptr<SubmitStream> keep = shared_from_this();
   while (!ended_ && job_->stored && HasRoom() && QueueNext()) {
   }
 }
@@ -235,8 +237,6 @@ bool SubmitStream::QueueResults() {
 }
 
 void SubmitStream::QueueJob(bool last) {
-  // From the finish on gRPC may be done with the call, on a thread of its own.
-  const std::shared_ptr<SubmitStream> keep = shared_from_this();
   told_ = true;
   told_version_ = job_->version;
   v1::Job view = service_.manager().View(*job_, /*with_failures=*/true);

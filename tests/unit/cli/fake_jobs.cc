@@ -41,6 +41,11 @@ size_t FakeJobs::largest_message() const {
   return largest_message_;
 }
 
+size_t FakeJobs::given_up() const {
+  absl::MutexLock lock(&mutex_);
+  return given_up_;
+}
+
 v1::Job FakeJobs::job(const std::string& id) const {
   absl::MutexLock lock(&mutex_);
   const auto found = jobs_.find(id);
@@ -107,7 +112,11 @@ grpc::Status FakeJobs::SubmitJob(
     grpc::ServerContext* context,
     grpc::ServerReaderWriter<v1::SubmitJobResponse, v1::SubmitJobRequest>* stream) {
   v1::SubmitJobRequest first;
-  if (!stream->Read(&first)) return grpc::Status::CANCELLED;
+  if (!stream->Read(&first)) {
+    absl::MutexLock lock(&mutex_);
+    ++given_up_;
+    return grpc::Status::CANCELLED;
+  }
   const v1::JobSubmission& submission = first.submission();
   v1::SubmitJobResponse response;
   Entry* added = nullptr;

@@ -37,6 +37,8 @@ class FakeJobs final : public v1::JobService::Service {
   std::vector<std::string> inputs(const std::string& id) const ABSL_LOCKS_EXCLUDED(mutex_);
   // The largest message of inputs that came.
   size_t largest_message() const ABSL_LOCKS_EXCLUDED(mutex_);
+  // Calls that ended before their submission was read.
+  size_t given_up() const ABSL_LOCKS_EXCLUDED(mutex_);
   v1::Job job(const std::string& id) const ABSL_LOCKS_EXCLUDED(mutex_);
   // A job that was there before.
   void Put(v1::Job job, std::vector<std::string> results = {}) ABSL_LOCKS_EXCLUDED(mutex_);
@@ -73,6 +75,7 @@ class FakeJobs final : public v1::JobService::Service {
   std::vector<v1::JobSubmission> submissions_ ABSL_GUARDED_BY(mutex_);
   std::vector<v1::StreamResultsRequest> result_requests_ ABSL_GUARDED_BY(mutex_);
   size_t largest_message_ ABSL_GUARDED_BY(mutex_) = 0;
+  size_t given_up_ ABSL_GUARDED_BY(mutex_) = 0;
 };
 
 }  // namespace center::cli
