@@ -1,5 +1,4 @@
-// Reading a command line before CLI11 does: which command is meant, and what a mistyped word was
-// probably meant to be.
+// Reading a command line before CLI11 does: which command is meant.
 #pragma once
 
 #include <string>
@@ -8,14 +7,9 @@
 #include "CLI/CLI.hpp"
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
+#include "services/common/nearest.h"
 
 namespace center::cli {
-
-// Edits (insert, delete, replace, swap neighbours) that turn one word into the other.
-size_t EditDistance(absl::string_view a, absl::string_view b);
-
-// The candidate that `word` was probably meant to be, or "" when none is near.
-std::string Nearest(absl::string_view word, const std::vector<std::string>& candidates);
 
 // Where a command line leads in the tree of commands.
 struct CommandWalk {

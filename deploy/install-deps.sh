@@ -8,7 +8,7 @@ set -euo pipefail
 build_packages=(
   build-essential ca-certificates ccache cmake git mold ninja-build pkg-config
   libabsl-dev libasio-dev libbenchmark-dev libcli11-dev libdw-dev libedit-dev libfmt-dev libgmock-dev libgrpc++-dev libgrpc-dev
-  libgtest-dev libisal-dev libprotobuf-dev libre2-dev libsimdjson-dev libspdlog-dev libsqlite3-dev libssl-dev
+  libgtest-dev libisal-dev libprotobuf-dev libre2-dev libsimdjson-dev libspdlog-dev libsqlite3-dev libssl-dev libtomlplusplus-dev
   protobuf-compiler protobuf-compiler-grpc
 )
 ci_packages=(

@@ -2,6 +2,7 @@
 #include <sys/stat.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <csignal>
 #include <cstdio>
 #include <functional>
@@ -12,8 +13,10 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/time.h"
 #include "services/common/clock.h"
+#include "services/common/config/fleet_file.h"
 #include "services/common/fd.h"
 #include "services/common/log.h"
+#include "services/common/nearest.h"
 #include "services/common/net_address.h"
 #include "services/common/rpc/server.h"
 #include "services/common/status_macros.h"
@@ -79,10 +82,10 @@ SteadyDuration ToSteady(const std::string& text) {
 }
 
 void AddFlags(CLI::App& app, Flags& flags) {
-  app.set_config("--config", "",
-                 "Read settings from this file: lines such as log-level = \"debug\", named as the "
-                 "flags, which win over it. SIGHUP reads it again");
-  app.allow_config_extras(false);
+  app.add_option("--config", flags.config,
+                 "Read settings from this TOML file: lines such as log-level = \"debug\", named as "
+                 "the flags, which win over it; and the servers that are wanted, in tables such as "
+                 "[servers.default] (centerctl export writes them). SIGHUP reads it again");
   app.add_option("--data-dir", flags.data_dir, "Where state and journals are kept")
       ->capture_default_str();
   app.add_option("--listen", flags.listen,
@@ -126,11 +129,67 @@ void AddFlags(CLI::App& app, Flags& flags) {
       "  SIGHUP           read --config again; log-level takes effect at once");
 }
 
-// A mistake in the command line or in the file is told by CLI11 in this one way.
-void Parse(CLI::App& app, Flags& flags, int argc, char** argv) {
+// A mistake in the command line is told by CLI11 in this one way. `args` are without the program's
+// name.
+void Parse(CLI::App& app, Flags& flags, std::vector<std::string> args) {
   AddFlags(app, flags);
-  app.parse(argc, argv);
-  if (app.count("--config") > 0) flags.config = app["--config"]->as<std::string>();
+  std::reverse(args.begin(), args.end());  // CLI11 takes them from the back
+  app.parse(std::move(args));
+}
+
+// The settings of the file that the command line does not have, as flags. `app` has parsed it.
+absl::StatusOr<std::vector<std::string>> FlagsOfFile(const CLI::App& app, const FleetFile& file) {
+  std::vector<std::string> flags;
+  for (const TomlEntry& setting : file.settings) {
+    const std::string place = TomlPlaceText(file.file, setting.place);
+    const CLI::Option* option = app.get_option_no_throw("--" + setting.key);
+    if (option == nullptr || option->get_group().empty() || setting.key == "config" ||
+        setting.key == "help" || setting.key == "version") {
+      std::vector<std::string> names;
+      for (const CLI::Option* known : app.get_options()) {
+        if (!known->get_group().empty() && !known->get_lnames().empty()) {
+          names.push_back(known->get_lnames().front());
+        }
+      }
+      const std::string nearest = Nearest(setting.key, names);
+      return absl::InvalidArgumentError(
+          absl::StrCat(place, ": the coordinator has no setting \"", setting.key, "\"",
+                       nearest.empty() ? "" : absl::StrCat("; did you mean ", nearest, "?")));
+    }
+    auto words = FlagsOfSetting(setting);
+    if (!words.ok()) {
+      return absl::InvalidArgumentError(absl::StrCat(place, ": ", words.status().message()));
+    }
+    // Alone first, so that what is wrong can be said with its place.
+    CLI::App probe;
+    Flags ignored;
+    try {
+      Parse(probe, ignored, *words);
+    } catch (const CLI::Error& error) {
+      return absl::InvalidArgumentError(absl::StrCat(place, ": ", error.what()));
+    }
+    if (option->count() == 0) flags.insert(flags.end(), words->begin(), words->end());
+  }
+  return flags;
+}
+
+// What the command line says and, where it is silent, the file. Nothing of `flags` and `fleet` is
+// touched when the file is wrong.
+absl::Status AddFile(const CLI::App& app, const std::vector<std::string>& args, Flags& flags,
+                     FleetFile& fleet) {
+  ASSIGN_OR_RETURN(FleetFile file, ReadFleetFile(flags.config));
+  ASSIGN_OR_RETURN(std::vector<std::string> more, FlagsOfFile(app, file));
+  more.insert(more.begin(), args.begin(), args.end());
+  CLI::App both;
+  Flags all;
+  try {
+    Parse(both, all, std::move(more));
+  } catch (const CLI::Error& error) {
+    return absl::InvalidArgumentError(absl::StrCat(flags.config, ": ", error.what()));
+  }
+  flags = std::move(all);
+  fleet = std::move(file);
+  return absl::OkStatus();
 }
 
 // The settings that differ, by their flags, but for those that can change while we run.
@@ -152,16 +211,21 @@ std::vector<std::string> Differences(const Flags& before, const Flags& after) {
   return names;
 }
 
-absl::StatusOr<Reloaded> ReadAgain(const Flags& before, int argc, char** argv) {
+// REQUIRES: `args` were parsed before.
+absl::StatusOr<Reloaded> ReadAgain(const Flags& before, const std::vector<std::string>& args) {
   CLI::App app;
   Flags after;
   try {
-    Parse(app, after, argc, argv);
+    Parse(app, after, args);
   } catch (const CLI::Error& error) {
-    return absl::InvalidArgumentError(absl::StrCat(before.config, ": ", error.what()));
+    return absl::InvalidArgumentError(error.what());
   }
-  if (absl::Status known = CheckLogLevel(after.log_level); !known.ok()) return known;
-  return Reloaded{.log_level = after.log_level, .need_restart = Differences(before, after)};
+  FleetFile fleet;
+  RETURN_IF_ERROR(AddFile(app, args, after, fleet));
+  RETURN_IF_ERROR(CheckLogLevel(after.log_level));
+  return Reloaded{.log_level = after.log_level,
+                  .need_restart = Differences(before, after),
+                  .fleet = std::move(fleet)};
 }
 
 int Fail(const absl::Status& status, int code) {
@@ -178,7 +242,7 @@ int DumpStacks(int64_t pid) {
   return 0;
 }
 
-int Run(const Flags& flags, int argc, char** argv) {
+int Run(const Flags& flags, FleetFile fleet, const std::vector<std::string>& args) {
   if (flags.dump_stacks != 0) return DumpStacks(flags.dump_stacks);
   const absl::Status logging =
       InitLogging({.name = "coordinator", .format = flags.log_format, .level = flags.log_level});
@@ -200,7 +264,7 @@ int Run(const Flags& flags, int argc, char** argv) {
   rpc::InitServerPlugins();
   std::function<absl::StatusOr<Reloaded>()> read_again;
   if (!flags.config.empty()) {
-    read_again = [&flags, argc, argv] { return ReadAgain(flags, argc, argv); };
+    read_again = [&flags, &args] { return ReadAgain(flags, args); };
   }
   auto coordinator = Coordinator::Create({.data_dir = flags.data_dir,
                                           .listen = *std::move(addresses),
@@ -211,6 +275,7 @@ int Run(const Flags& flags, int argc, char** argv) {
                                           .stacks_program = "/proc/self/exe",
                                           .stacks_timeout = ToSteady(flags.stacks_timeout),
                                           .jobs = jobs,
+                                          .fleet = std::move(fleet),
                                           .read_again = std::move(read_again)});
   if (!coordinator.ok()) return Fail(coordinator.status(), kExitFailure);
   (*coordinator)->Run();
@@ -221,13 +286,22 @@ int Run(const Flags& flags, int argc, char** argv) {
 }  // namespace center::coordinator
 
 int main(int argc, char** argv) {
-  center::coordinator::Flags flags;
-  CLI::App app("Starts and looks after Center's workers, and serves the gRPC API");
+  using namespace center::coordinator;  // NOLINT(google-build-using-namespace): this is its main
+  const std::vector<std::string> args(argv + 1, argv + argc);
+  Flags flags;
+  center::FleetFile fleet;
+  CLI::App app("Starts and looks after Center's workers, and serves the gRPC API",
+               "center-coordinator");
   try {
-    center::coordinator::Parse(app, flags, argc, argv);
+    Parse(app, flags, args);
   } catch (const CLI::ParseError& error) {
     const int code = app.exit(error);
-    return code == 0 ? 0 : center::coordinator::kExitUsage;
+    return code == 0 ? 0 : kExitUsage;
   }
-  return center::coordinator::Run(flags, argc, argv);
+  if (!flags.config.empty()) {
+    if (absl::Status added = AddFile(app, args, flags, fleet); !added.ok()) {
+      return Fail(added, kExitUsage);
+    }
+  }
+  return Run(flags, std::move(fleet), args);
 }

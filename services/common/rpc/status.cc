@@ -16,6 +16,59 @@ void Attach(absl::Status& status, const Message& message) {
                     absl::Cord(message.SerializeAsString()));
 }
 
+constexpr absl::string_view kCut = " (cut)";
+// Of a text within the details when all of them do not fit.
+constexpr size_t kDetailTextBytesMax = 128;
+
+// The beginning of `text` that takes no more than `max` bytes when it is percent-encoded, cut
+// between characters.
+std::string CutMessage(absl::string_view text, size_t max) {
+  size_t encoded = 0;
+  size_t end = 0;
+  for (size_t i = 0; i < text.size(); ++i) {
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if ((byte & 0xC0) != 0x80) end = i;
+    encoded += byte >= 0x20 && byte < 0x7F && byte != '%' ? 1 : 3;
+    if (encoded + kCut.size() > max) return absl::StrCat(text.substr(0, end), kCut);
+  }
+  return std::string(text);
+}
+
+void CutDetail(std::string* text) { *text = CutMessage(*text, kDetailTextBytesMax); }
+
+// Shortens what a detail quotes; those that are not known go.
+bool ShortenDetail(google::protobuf::Any* any) {
+  google::rpc::ErrorInfo info;
+  google::rpc::BadRequest bad;
+  if (any->UnpackTo(&info)) {
+    for (auto& [key, value] : *info.mutable_metadata()) CutDetail(&value);
+    any->PackFrom(info);
+    return true;
+  }
+  if (!any->UnpackTo(&bad)) return any->Is<google::rpc::RetryInfo>();
+  constexpr int kViolationsMax = 10;
+  while (bad.field_violations_size() > kViolationsMax) {
+    bad.mutable_field_violations()->RemoveLast();
+  }
+  for (auto& violation : *bad.mutable_field_violations()) {
+    CutDetail(violation.mutable_field());
+    CutDetail(violation.mutable_description());
+  }
+  any->PackFrom(bad);
+  return true;
+}
+
+void FitDetails(google::rpc::Status* rich) {
+  if (rich->ByteSizeLong() <= kStatusDetailsBytesMax) return;
+  google::rpc::Status shorter;
+  shorter.set_code(rich->code());
+  shorter.set_message(CutMessage(rich->message(), kStatusDetailsBytesMax / 4));
+  for (auto& any : *rich->mutable_details()) {
+    if (ShortenDetail(&any)) *shorter.add_details() = any;
+  }
+  *rich = std::move(shorter);
+}
+
 }  // namespace
 
 absl::Status WithReason(
@@ -59,13 +112,15 @@ grpc::Status ToGrpc(const absl::Status& status) {
   if (status.ok()) return grpc::Status::OK;
   google::rpc::Status rich;
   rich.set_code(static_cast<int>(status.code()));
-  rich.set_message(std::string(status.message()));
+  const std::string message = CutMessage(status.message(), kStatusMessageBytesMax);
+  rich.set_message(message);
   status.ForEachPayload([&](absl::string_view type_url, const absl::Cord& payload) {
     auto* any = rich.add_details();
     any->set_type_url(std::string(type_url));
     any->set_value(std::string(payload));
   });
-  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), std::string(status.message()),
+  FitDetails(&rich);
+  return grpc::Status(static_cast<grpc::StatusCode>(status.code()), message,
                       rich.details_size() > 0 ? rich.SerializeAsString() : "");
 }
 

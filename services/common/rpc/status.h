@@ -34,6 +34,12 @@ absl::Status InvalidFields(const std::vector<FieldViolation>& violations);
 // Adds a RetryInfo.
 absl::Status WithRetryDelay(absl::Status status, absl::Duration delay);
 
+// Errors travel in the trailers of a call, for which clients allow 8 KiB together: of an answer
+// that quotes a long name they would see RESOURCE_EXHAUSTED instead. So a long message is cut, and
+// details that do not fit are shortened, the ErrorInfo's reason and domain last of all.
+inline constexpr size_t kStatusMessageBytesMax = 2048;  // percent-encoded, as it travels
+inline constexpr size_t kStatusDetailsBytesMax = 4096;  // google.rpc.Status, without encoding
+
 grpc::Status ToGrpc(const absl::Status& status);
 absl::Status FromGrpc(const grpc::Status& status);
 

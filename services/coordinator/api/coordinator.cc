@@ -17,6 +17,7 @@
 #include "services/coordinator/api/data_dir.h"
 #include "services/coordinator/api/event_service.h"
 #include "services/coordinator/api/fleet.h"
+#include "services/coordinator/api/fleet_applier.h"
 #include "services/coordinator/api/handover_server.h"
 #include "services/coordinator/api/job_manager.h"
 #include "services/coordinator/api/job_service.h"
@@ -80,6 +81,12 @@ struct Coordinator::Parts {
                                    .coordinator_address = "",
                                    .log_format = options.log_format,
                                    .log_level = options.log_level}),
+        apply_timer(loop, [this] { return applier.OnTimer(); }),
+        applier({.fleet = &fleet,
+                 .clock = &RealClock(),
+                 .post = post,
+                 .arm_timer = [this](SteadyTime when) { apply_timer.ArmBy(when); },
+                 .tell = tell_reloaded}),
         duties(DutyDependencies()),
         server_service(fleet, post, self),
         registry_service(fleet, post),
@@ -160,21 +167,15 @@ struct Coordinator::Parts {
               spdlog::set_level(spdlog::level::from_str(level));
               fleet.SetLogLevel(level);
             },
-        .tell =
-            [this](const std::string& reason) {
-              Tell(v1::EVENT_TYPE_COORDINATOR_RELOADED, reason);
-            },
+        .apply_fleet = [this](FleetFile file) { applier.Apply(std::move(file)); },
+        .tell = tell_reloaded,
         .log_level = options.log_level,
     };
   }
 
   // An event about the coordinator itself.
   void Tell(v1::EventType type, const std::string& reason) {
-    v1::Event event;
-    event.set_type(type);
-    event.set_subject("coordinator");
-    event.set_reason(reason);
-    events.Append(std::move(event));
+    events.Append(CoordinatorEvent(type, reason));
   }
   // The health of "center.v1/server/NAME": whether a worker of it serves. That of the coordinator
   // does not depend on it: to restart a coordinator helps no server.
@@ -198,6 +199,9 @@ struct Coordinator::Parts {
   supervision::EventLoop loop;
   const std::unique_ptr<jobs::JobStore> job_store;
   const Post post = [this](std::function<void()> task) { loop.Post(std::move(task)); };
+  const std::function<void(const std::string&)> tell_reloaded = [this](const std::string& what) {
+    Tell(v1::EVENT_TYPE_COORDINATOR_RELOADED, what);
+  };
   supervision::PosixLauncher launcher;
   relay::WorkerDirectory directory;
   EventLog events;
@@ -211,6 +215,8 @@ struct Coordinator::Parts {
   supervision::DeadlineTimer job_timer;
   JobManager jobs;
   Fleet fleet;
+  supervision::DeadlineTimer apply_timer;
+  FleetApplier applier;
   HostDuties duties;
   v1::Coordinator self;  // what GetCoordinator says
   ServerServiceImpl server_service;
@@ -271,9 +277,7 @@ absl::Status Coordinator::Parts::Announce() {
   ASSIGN_OR_RETURN(const auto before, store->BeginRun({.version = CENTER_VERSION,
                                                        .pid = ::getpid(),
                                                        .start_time = RealClock().Wall()}));
-  v1::Event event;
-  event.set_type(v1::EVENT_TYPE_COORDINATOR_STARTED);
-  event.set_subject("coordinator");
+  v1::Event event = CoordinatorEvent(v1::EVENT_TYPE_COORDINATOR_STARTED, "");
   std::string reason = absl::StrCat("version ", CENTER_VERSION, ", process ", ::getpid(),
                                     ", data directory ", data_dir.path());
   if (before.has_value()) {
@@ -377,7 +381,9 @@ const std::vector<NetAddress>& Coordinator::addresses() const { return parts_->b
 void Coordinator::Run() {
   // Said by the control thread, which is this one from now on.
   parts_->loop.Post([this] {
-    if (parts_->stop_requests == 0) parts_->duties.Ready();
+    if (parts_->stop_requests > 0) return;
+    parts_->duties.Ready();
+    if (!parts_->options.fleet.servers.empty()) parts_->applier.Apply(parts_->options.fleet);
   });
   parts_->loop.Run();
   if (const absl::Status ended = parts_->store->EndRun(); !ended.ok()) {

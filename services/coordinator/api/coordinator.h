@@ -28,6 +28,8 @@ struct CoordinatorOptions {
   std::string stacks_program;
   SteadyDuration stacks_timeout = std::chrono::seconds(2);
   JobLimits jobs;
+  // What the configuration file wants of the servers, carried out once this one serves.
+  FleetFile fleet;
   // Reads the configuration file again, for SIGHUP. Empty: there is none.
   std::function<absl::StatusOr<Reloaded>()> read_again;
 };

@@ -93,4 +93,12 @@ absl::StatusOr<EventLog::Page> EventLog::Read(const state::EventQuery& query) co
   return page;
 }
 
+v1::Event CoordinatorEvent(v1::EventType type, const std::string& reason) {
+  v1::Event event;
+  event.set_type(type);
+  event.set_subject("coordinator");
+  event.set_reason(reason);
+  return event;
+}
+
 }  // namespace center::coordinator

@@ -58,4 +58,7 @@ class EventLog {
   std::set<Follower*> followers_;
 };
 
+// One whose subject is the coordinator itself.
+v1::Event CoordinatorEvent(v1::EventType type, const std::string& reason);
+
 }  // namespace center::coordinator

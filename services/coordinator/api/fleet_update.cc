@@ -62,9 +62,11 @@ void Fleet::UpdateChecked(const v1::UpdateServerRequest& request,
     return answer(ServerBusy(absl::StatusCode::kAlreadyExists, name, "is being started"));
   }
   const bool running = entry.run == Run::kSupervised;
-  // A port that the kernel has chosen is shown, and taken, as the server's.
+  // A port that the kernel has chosen is shown, and taken, as the server's; to ask for the kernel's
+  // choice again is no change.
   v1::ServerSpec shown = entry.spec;
-  if (shown.port() == 0) shown.set_port(entry.record.port);
+  const bool any_port = request.spec().has_port() && request.spec().port() == 0;
+  if (shown.port() == 0 && !any_port) shown.set_port(entry.record.port);
   auto update = PlanUpdate(shown, request, running);
   if (!update.ok()) return answer(update.status());
   const bool roll = request.roll() != v1::UpdateServerRequest::ROLL_LATER &&

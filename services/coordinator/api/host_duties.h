@@ -9,6 +9,7 @@
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "services/common/config/fleet_file.h"
 #include "services/common/notify.h"
 #include "services/coordinator/supervision/event_loop.h"
 #include "services/coordinator/supervision/orphan_children.h"
@@ -19,6 +20,7 @@ namespace center::coordinator {
 struct Reloaded {
   std::string log_level;                  // takes effect at once
   std::vector<std::string> need_restart;  // settings that have changed as well, by their flags
+  FleetFile fleet;                        // the servers that the file wants
 };
 
 // Control thread only; made and destroyed while the loop does not run.
@@ -35,6 +37,8 @@ class HostDuties {
     std::function<absl::StatusOr<Reloaded>()> read_again;
     // The level of this process and of workers that are launched from now on.
     std::function<void(const std::string&)> set_log_level;
+    // Makes the servers as the file wants them, later. Empty: nobody can.
+    std::function<void(FleetFile)> apply_fleet;
     // Says that it was done, or why not.
     std::function<void(const std::string& reason)> tell;
     std::string log_level;  // as it is

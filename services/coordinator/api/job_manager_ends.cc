@@ -268,6 +268,10 @@ std::string JobManager::DetailOf(const JobEntry& job) const {
 absl::StatusOr<v1::ListJobsResponse> JobManager::List(const v1::ListJobsRequest& request) const {
   const uint32_t page =
       request.page_size() == 0 ? kPageSizeDefault : std::min(request.page_size(), kPageSizeMax);
+  for (const int state : request.states()) {
+    if (v1::JobState_IsValid(state) && state != v1::JOB_STATE_UNSPECIFIED) continue;
+    return rpc::InvalidFields({{"states", absl::StrCat("has ", state, ", which is no state")}});
+  }
   auto at = jobs_.rbegin();
   if (!request.page_token().empty()) {
     const jobs::JobId after = ParseJobName(request.page_token());

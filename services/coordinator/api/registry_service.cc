@@ -76,8 +76,9 @@ class RegistryServiceImpl::Line final
 
   absl::Status Hello() {
     if (!request_.has_hello() || request_.hello().worker().empty()) {
-      return rpc::WithReason(absl::InvalidArgumentError("the first request must be a hello"),
-                             "HELLO_MISSING");
+      return rpc::WithReason(
+          rpc::InvalidFields({{"hello", "the first request must be one, with the worker's name"}}),
+          "HELLO_MISSING");
     }
     // Set first: registering may answer on this line, or close it.
     worker_ = request_.hello().worker();

@@ -1,8 +1,7 @@
 #include "services/coordinator/api/spec.h"
 
-#include <algorithm>
+#include <utility>
 
-#include "absl/strings/escaping.h"
 #include "absl/strings/str_cat.h"
 #include "services/common/text.h"
 
@@ -11,161 +10,14 @@ namespace {
 
 using Violations = std::vector<rpc::FieldViolation>;
 
-void Add(Violations* violations, absl::string_view field, absl::string_view description) {
-  violations->push_back({absl::StrCat("spec.", field), std::string(description)});
-}
-
-template <typename Number>
-void CheckRange(absl::string_view field, Number value, Number min, Number max,
-                Violations* violations) {
-  if (value >= min && value <= max) return;
-  Add(violations, field, absl::StrCat("is ", value, "; must be from ", min, " to ", max));
-}
-
-void CheckDuration(absl::string_view field, const google::protobuf::Duration& duration,
-                   absl::Duration min, absl::Duration max, Violations* violations) {
-  const bool well_formed = duration.nanos() > -1'000'000'000 && duration.nanos() < 1'000'000'000;
-  const absl::Duration value = ToDuration(duration);
-  if (well_formed && value >= min && value <= max) return;
-  Add(violations, field,
-      absl::StrCat("is ", absl::FormatDuration(value), "; must be from ", absl::FormatDuration(min),
-                   " to ", absl::FormatDuration(max)));
-}
-
-void CheckModules(const v1::TaskModules& modules, Violations* violations) {
-  if (modules.paths_size() > kTaskModulesMax) {
-    Add(violations, "task_modules",
-        absl::StrCat("has ", modules.paths_size(), " paths; at most ", kTaskModulesMax));
-  }
-  for (const std::string& path : modules.paths()) {
-    if (path.empty() || path.front() != '/' || path.size() > kPathBytesMax ||
-        path.find('\0') != std::string::npos) {
-      Add(violations, "task_modules",
-          absl::StrCat("has '", absl::CEscape(path), "'; must be absolute paths of at most ",
-                       kPathBytesMax, " bytes, without NUL"));
-      return;
-    }
-  }
-}
-
-// What concerns the workers as processes.
-void CheckProcesses(const v1::ServerSpec& spec, Violations* violations) {
-  CheckRange<int>("restart", spec.restart(), v1::RESTART_POLICY_ALWAYS, v1::RestartPolicy_MAX,
-                  violations);
-  CheckDuration("start_timeout", spec.start_timeout(), kStartTimeoutMin, kSupervisionTimeoutMax,
-                violations);
-  CheckDuration("liveness_timeout", spec.liveness_timeout(), kLivenessTimeoutMin,
-                kSupervisionTimeoutMax, violations);
-  CheckDuration("orphan_timeout", spec.orphan_timeout(), absl::ZeroDuration(), kTimeoutMax,
-                violations);
-  CheckRange<uint32_t>("compute_threads", spec.compute_threads(), 1, kComputeThreadsMax,
-                       violations);
-  CheckModules(spec.task_modules(), violations);
-  CheckDuration("cancel_grace", spec.cancel_grace(), absl::Milliseconds(1), kSupervisionTimeoutMax,
-                violations);
-}
-
-void CheckHost(const std::string& host, Violations* violations) {
-  if (host.size() > kHostBytesMax) {
-    Add(violations, "host",
-        absl::StrCat("has ", host.size(), " bytes; must be from 1 to ", kHostBytesMax));
-  } else if (std::any_of(host.begin(), host.end(),
-                         [](unsigned char c) { return c <= ' ' || c >= 0x7f; })) {
-    Add(violations, "host",
-        absl::StrCat("is '", absl::CEscape(host),
-                     "'; must be an address or a name without white space, in ASCII"));
-  }
-}
-
 }  // namespace
 
-v1::ServerSpec DefaultSpec() {
-  v1::ServerSpec spec;
-  spec.set_host("127.0.0.1");
-  spec.set_port(kDefaultPort);
-  spec.set_workers(1);
-  spec.set_framing(v1::FRAMING_LINE);
-  spec.set_durability(v1::DURABILITY_WRITTEN);
-  spec.set_overflow(v1::OVERFLOW_BLOCK);
-  spec.set_max_payload_bytes(1 << 20);
-  spec.set_banner("");
-  spec.set_max_connections(10'000);
-  spec.set_max_connections_per_peer(0);
-  *spec.mutable_frame_timeout() = FromDuration(absl::Seconds(30));
-  *spec.mutable_idle_timeout() = FromDuration(absl::ZeroDuration());
-  spec.set_max_buffer_bytes(64 << 20);
-  spec.set_retain_bytes(1 << 30);
-  *spec.mutable_retain_age() = FromDuration(absl::ZeroDuration());
-  spec.set_segment_bytes(64 << 20);
-  *spec.mutable_sync_interval() = FromDuration(absl::Seconds(1));
-  *spec.mutable_drain_timeout() = FromDuration(absl::Seconds(10));
-  spec.set_restart(v1::RESTART_POLICY_ALWAYS);
-  *spec.mutable_start_timeout() = FromDuration(absl::Seconds(10));
-  *spec.mutable_liveness_timeout() = FromDuration(absl::Seconds(5));
-  *spec.mutable_orphan_timeout() = FromDuration(absl::ZeroDuration());
-  spec.set_no_listen(false);
-  spec.set_compute_threads(1);
-  spec.mutable_task_modules();
-  *spec.mutable_cancel_grace() = FromDuration(absl::Seconds(1));
-  return spec;
-}
-
-v1::ServerSpec MergeSpec(const v1::ServerSpec& base, const v1::ServerSpec& request) {
-  // Protobuf's own merge does what is meant for numbers and texts: fields that are set replace,
-  // those at zero stay. Messages would be merged field by field (1.5 s with 2 s gives 2.5 s), so
-  // they are replaced as a whole, and a duration of zero stays away like a number.
-  v1::ServerSpec merged = base;
-  v1::ServerSpec changes = request;
-  const auto* reflection = v1::ServerSpec::GetReflection();
-  const auto* descriptor = v1::ServerSpec::descriptor();
-  for (int i = 0; i < descriptor->field_count(); ++i) {
-    const auto* field = descriptor->field(i);
-    if (field->message_type() == nullptr || !reflection->HasField(request, field)) continue;
-    const bool is_duration = field->message_type() == google::protobuf::Duration::descriptor();
-    const bool is_zero = reflection->GetMessage(request, field).ByteSizeLong() == 0;
-    reflection->ClearField(is_duration && is_zero ? &changes : &merged, field);
-  }
-  merged.MergeFrom(changes);
-  return merged;
-}
-
 void CheckSpec(const v1::ServerSpec& spec, Violations* violations) {
-  CheckHost(spec.host(), violations);
-  CheckRange<uint32_t>("port", spec.port(), 0, 65535, violations);
-  CheckRange<uint32_t>("workers", spec.workers(), 1, kWorkersPerServerMax, violations);
-  CheckRange<int>("framing", spec.framing(), v1::FRAMING_LINE, v1::Framing_MAX, violations);
-  CheckRange<int>("durability", spec.durability(), v1::DURABILITY_WRITTEN, v1::Durability_MAX,
-                  violations);
-  CheckRange<int>("overflow", spec.overflow(), v1::OVERFLOW_BLOCK, v1::Overflow_MAX, violations);
-  CheckRange<uint64_t>("max_payload_bytes", spec.max_payload_bytes(), 1, kPayloadBytesMax,
-                       violations);
-  if (spec.banner().size() > kBannerBytesMax) {
-    Add(violations, "banner",
-        absl::StrCat("has ", spec.banner().size(), " bytes; at most ", kBannerBytesMax));
-  } else if (spec.banner().find('\0') != std::string::npos) {
-    // It travels to the worker as a command-line argument.
-    Add(violations, "banner",
-        absl::StrCat("has a NUL byte at position ", spec.banner().find('\0'), "; must have none"));
+  std::vector<SpecProblem> problems;
+  FindSpecProblems(spec, &problems);
+  for (SpecProblem& problem : problems) {
+    violations->push_back({absl::StrCat("spec.", problem.field), std::move(problem.description)});
   }
-  CheckRange<uint32_t>("max_connections", spec.max_connections(), 1, kConnectionsMax, violations);
-  CheckRange<uint32_t>("max_connections_per_peer", spec.max_connections_per_peer(), 0,
-                       kConnectionsMax, violations);
-  CheckDuration("frame_timeout", spec.frame_timeout(), absl::Milliseconds(1), kTimeoutMax,
-                violations);
-  CheckDuration("idle_timeout", spec.idle_timeout(), absl::ZeroDuration(), kTimeoutMax, violations);
-  CheckRange<uint64_t>("max_buffer_bytes", spec.max_buffer_bytes(),
-                       std::min(spec.max_payload_bytes(), kPayloadBytesMax), kBufferBytesMax,
-                       violations);
-  CheckRange<uint64_t>("segment_bytes", spec.segment_bytes(), kSegmentBytesMin, kSegmentBytesMax,
-                       violations);
-  CheckRange<uint64_t>("retain_bytes", spec.retain_bytes(),
-                       2 * std::min(spec.segment_bytes(), kSegmentBytesMax), kRetainBytesMax,
-                       violations);
-  CheckDuration("retain_age", spec.retain_age(), absl::ZeroDuration(), kRetainAgeMax, violations);
-  CheckDuration("sync_interval", spec.sync_interval(), kSyncIntervalMin, kTimeoutMax, violations);
-  CheckDuration("drain_timeout", spec.drain_timeout(), absl::Milliseconds(1), kTimeoutMax,
-                violations);
-  CheckProcesses(spec, violations);
 }
 
 void CheckName(absl::string_view name, Violations* violations) {
@@ -178,17 +30,6 @@ void CheckRequestId(absl::string_view request_id, Violations* violations) {
   if (request_id.size() <= kRequestIdBytesMax) return;
   violations->push_back({"request_id", absl::StrCat("has ", request_id.size(), " bytes; at most ",
                                                     kRequestIdBytesMax)});
-}
-
-absl::Duration ToDuration(const google::protobuf::Duration& duration) {
-  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
-}
-
-google::protobuf::Duration FromDuration(absl::Duration duration) {
-  google::protobuf::Duration result;
-  result.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
-  result.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(duration)));
-  return result;
 }
 
 google::protobuf::Timestamp FromTime(absl::Time time) {

@@ -81,5 +81,33 @@ TEST(RpcStatusTest, DetailsThatCannotBeReadAreLeftOut) {
   EXPECT_EQ(FromGrpc(wire), absl::InternalError("why"));
 }
 
+// What a client has to take in the trailers of a call.
+size_t TravellingBytes(const grpc::Status& status) {
+  size_t bytes = status.error_details().size() * 4 / 3;
+  for (const char c : status.error_message()) bytes += c >= 0x20 && c < 0x7F && c != '%' ? 1 : 3;
+  return bytes;
+}
+
+TEST(RpcStatusTest, ALongQuotationDoesNotOutgrowTheTrailers) {
+  for (const std::string& name : {std::string(100'000, 'x'), std::string(100'000, '%'),
+                                  std::string(50'000, '\xc3') + "\xa4", std::string(7'000, 'y')}) {
+    std::vector<FieldViolation> violations(50, {name, "is '" + name + "'"});
+    const grpc::Status status =
+        ToGrpc(WithReason(InvalidFields(violations), "TOO_LONG", {{"name", name}}));
+    EXPECT_LT(TravellingBytes(status), 8u << 10);
+    const absl::Status back = FromGrpc(status);
+    EXPECT_EQ(back.code(), absl::StatusCode::kInvalidArgument);
+    EXPECT_EQ(ReasonOf(back), "TOO_LONG");
+    EXPECT_TRUE(back.GetPayload("type.googleapis.com/google.rpc.BadRequest").has_value());
+    EXPECT_NE(status.error_message().find("(cut)"), std::string::npos);
+  }
+}
+
+TEST(RpcStatusTest, WhatFitsIsNotCut) {
+  const std::string message(2'000, 'm');
+  const grpc::Status status = ToGrpc(WithReason(absl::AbortedError(message), "R", {{"k", "v"}}));
+  EXPECT_EQ(status.error_message(), message);
+}
+
 }  // namespace
 }  // namespace center::rpc
