@@ -10,10 +10,12 @@
 #include "cli/args.h"
 #include "cli/commands.h"
 #include "cli/completion.h"
+#include "cli/context_file.h"
 #include "cli/flags.h"
 #include "cli/help.h"
 #include "cli/man.h"
 #include "cli/shell.h"
+#include "cli/suggest.h"
 #include "services/common/status_macros.h"
 
 namespace center::cli {
@@ -32,16 +34,21 @@ constexpr char kExamples[] =
 // What the global flags write into while the command line is parsed.
 struct GlobalFlags {
   Globals globals;
+  ContextChoice choice;
   std::string format;
   std::string color = "auto";
 };
 
 void AddGlobalFlags(CLI::App& root, GlobalFlags& flags) {
-  root.add_option("--address", flags.globals.address,
-                  "The coordinator: unix:/path or host:port (default: its socket in "
-                  "$XDG_RUNTIME_DIR/center or /tmp/center-$UID; env CENTER_ADDRESS)")
-      ->type_name("ADDR")
-      ->envname("CENTER_ADDRESS");
+  // No envname: a variable weighs less than a flag, which CLI11 does not tell apart.
+  root.add_option("--address", flags.choice.address_flag,
+                  "The coordinator: unix:/path or host:port (default: that of the context, or its "
+                  "socket in $XDG_RUNTIME_DIR/center or /tmp/center-$UID; env CENTER_ADDRESS)")
+      ->type_name("ADDR");
+  root.add_option("--context", flags.choice.context_flag,
+                  "A coordinator by name (default: the one in use; see `context`; env "
+                  "CENTER_CONTEXT)")
+      ->type_name("CONTEXT");
   AddChoice(root, "-o,--output", &flags.format,
             {"table", "wide", "json", "yaml", "name", "pretty", "raw"},
             "How answers are printed; pretty is for tail, raw for payloads and results (env "
@@ -54,6 +61,9 @@ void AddGlobalFlags(CLI::App& root, GlobalFlags& flags) {
   root.add_flag("-q,--quiet", flags.globals.quiet,
                 "No remarks on stderr, only errors (env CENTER_QUIET)")
       ->envname("CENTER_QUIET");
+  root.add_flag("-y,--yes", flags.globals.yes,
+                "Do not ask before what destroys; off a terminal nothing asks (env CENTER_YES)")
+      ->envname("CENTER_YES");
   AddChoice(root, "--color", &flags.color, {"auto", "always", "never"},
             "Colours: auto is on a terminal and without NO_COLOR (env CENTER_COLOR)")
       ->envname("CENTER_COLOR");
@@ -80,6 +90,9 @@ class Invocation {
     AddExperimentCommand(root_, selection_);
     AddBenchCommands(root_, selection_);
     AddDrillCommand(root_, selection_);
+    AddApplyCommand(root_, selection_);
+    AddExportCommand(root_, selection_);
+    AddContextCommands(root_, selection_);
     AddCompletionCommand(root_, selection_);
     AddVersionCommand(root_, selection_);
     AddShellCommand();
@@ -162,6 +175,8 @@ absl::Status Invocation::Parse(const std::vector<std::string>& args) {
   if (!flags_.format.empty() && !ParseFormat(flags_.format, &flags_.globals.format)) {
     return UsageError(absl::StrCat("-o does not know ", flags_.format));
   }
+  flags_.globals.address_flag = flags_.choice.address_flag;
+  ChooseContext(flags_.choice, &flags_.globals);
   flags_.globals.timeout_given = root_.get_option("--timeout")->count() > 0;
   if (flags_.globals.timeout == absl::ZeroDuration()) {
     flags_.globals.timeout = absl::InfiniteDuration();
@@ -192,6 +207,7 @@ int Invocation::Help(const std::vector<std::string>& words) {
 int Invocation::Run(std::vector<std::string> args) {
   // For programs: not in the tree, so that they are never shown or suggested.
   if (!args.empty() && (args[0] == kCompleteCommand || args[0] == kManCommand)) {
+    ChooseContext({}, &flags_.globals);
     Context context(flags_.globals, dependencies_);
     if (args[0] == kManCommand) {
       context.out().Append(ManPage(root_));
@@ -217,7 +233,7 @@ int Invocation::Run(std::vector<std::string> args) {
         UsageError(absl::StrCat("`", FullName(*walk.app), "` needs a command"));
     return Fail(context, missing, walk.app);
   }
-  absl::Status result = selection_.run(context);
+  absl::Status result = SuggestName(context, selection_.run(context));
   result.Update(context.out().Flush());
   return Fail(context, result, nullptr);
 }

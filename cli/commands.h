@@ -37,6 +37,9 @@ void AddJobCommands(CLI::App& root, Selection& selection);
 void AddBenchCommands(CLI::App& root, Selection& selection);
 void AddExperimentCommand(CLI::App& root, Selection& selection);
 void AddDrillCommand(CLI::App& root, Selection& selection);
+void AddApplyCommand(CLI::App& root, Selection& selection);
+void AddExportCommand(CLI::App& root, Selection& selection);
+void AddContextCommands(CLI::App& root, Selection& selection);
 void AddCompletionCommand(CLI::App& root, Selection& selection);
 void AddVersionCommand(CLI::App& root, Selection& selection);
 

@@ -63,6 +63,7 @@ absl::optional<LiveName> LiveNameOf(const std::string& type, const std::string& 
   if (type == "WORKER") return LiveName::kWorker;
   if (type == "CLIENT") return LiveName::kClient;
   if (type == "JOB") return LiveName::kJob;
+  if (type == "CONTEXT") return LiveName::kContext;
   if (type != "NAME") return absl::nullopt;
   if (noun == "worker") return LiveName::kWorker;
   if (noun == "client") return LiveName::kClient;

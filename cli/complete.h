@@ -12,7 +12,7 @@
 namespace center::cli {
 
 // Names that only the coordinator knows.
-enum class LiveName { kServer, kWorker, kClient, kJob, kSubscription };
+enum class LiveName { kServer, kWorker, kClient, kJob, kSubscription, kContext };
 // Empty when they cannot be found out now. Never waits long.
 using LiveNames = std::function<std::vector<std::string>(LiveName)>;
 

@@ -48,6 +48,11 @@ std::string Context::address() const {
 
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Context::Channel() {
   if (channel_ == nullptr) {
+    RETURN_IF_ERROR(globals_.context_error);
+    if (globals_.credentials.UsesTls()) {
+      return UsageError(absl::StrCat("context ", globals_.context,
+                                     " asks for TLS, which this centerctl does not speak"));
+    }
     const auto parsed = ParseNetAddress(address());
     if (!parsed.ok()) return UsageError(absl::StrCat("--address: ", parsed.status().message()));
     channel_ = dependencies_.connect(*parsed);

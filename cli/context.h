@@ -21,13 +21,26 @@ namespace center::cli {
 
 enum class ColorMode { kAuto, kAlways, kNever };
 
+// What it takes to speak with a coordinator beyond this machine.
+struct Credentials {
+  std::string tls_cert, tls_key, tls_ca;  // PEM files
+  bool insecure = false;
+
+  bool UsesTls() const { return !tls_cert.empty() || !tls_key.empty() || !tls_ca.empty(); }
+};
+
 // The flags before the noun; each has a CENTER_* variable.
 struct Globals {
-  std::string address;  // of the coordinator, as the user wrote it; empty: the default
+  std::string address;       // of the coordinator, wherever it was said; empty: the default
+  std::string address_flag;  // as --address has it; empty: not given
+  std::string context;       // the context in use; empty: none
+  Credentials credentials;
+  absl::Status context_error;  // why the context that was asked for cannot be used
   Format format = Format::kDefault;
   absl::Duration timeout = absl::Seconds(10);
   bool timeout_given = false;
   bool quiet = false;
+  bool yes = false;  // do not ask
   ColorMode color = ColorMode::kAuto;
 };
 

@@ -14,6 +14,7 @@
 #include "absl/strings/strip.h"
 #include "center/v1/server.grpc.pb.h"
 #include "cli/commands.h"
+#include "cli/consent.h"
 #include "cli/coordinator_process.h"
 #include "cli/daemon.h"
 #include "cli/flags.h"
@@ -33,6 +34,8 @@ struct StartFlags {
   std::string log_level;
   bool insecure = false;
   bool foreground = false;
+  bool dry_run = false;
+  std::string config;
   std::vector<std::string> extra;
 };
 
@@ -67,6 +70,7 @@ std::vector<std::string> CoordinatorArgs(const Context& context, const StartFlag
     args.push_back(flag);
     args.push_back(value);
   };
+  add("--config", flags.config);
   add("--http", flags.http);
   add("--log-format", flags.log_format);
   add("--log-level", flags.log_level);
@@ -136,6 +140,11 @@ absl::Status Start(Context& outer, const StartFlags& flags) {
                     "`centerctl coordinator stop` ends it; --listen starts another elsewhere.");
   }
   if (ExitCodeOf(running.status()) == kExitUsage) return running.status();
+  if (flags.dry_run) {
+    const std::string dir = flags.data_dir.empty() ? DefaultDataDir() : flags.data_dir;
+    return PrintDryRun(context, {absl::StrCat("start a coordinator at ", context.address(),
+                                              " with its data in ", dir)});
+  }
   ASSIGN_OR_RETURN(const std::string data_dir, MakeDataDir(flags.data_dir));
   ASSIGN_OR_RETURN(const DaemonSpec spec,
                    CoordinatorSpec(context, data_dir, CoordinatorArgs(outer, flags, data_dir)));
@@ -191,10 +200,15 @@ absl::StatusOr<RunBefore> HowItRuns(int64_t pid) {
 }
 
 // The workers go on meanwhile: the old coordinator leaves them, the new one adopts them.
-absl::Status Restart(Context& context) {
+absl::Status Restart(Context& context, bool dry_run) {
   RETURN_IF_ERROR(
       RequireFormat(context, {Format::kTable, Format::kJson, Format::kYaml, Format::kName}));
   ASSIGN_OR_RETURN(const v1::Coordinator before, FindHere(context));
+  if (dry_run) {
+    return PrintDryRun(
+        context, {absl::StrCat("replace the coordinator, process ", before.pid(), "; ",
+                               Counted(before.workers(), "worker", "workers"), " would go on")});
+  }
   ASSIGN_OR_RETURN(DaemonProcess old, DaemonProcess::Find(before.pid()));
   ASSIGN_OR_RETURN(RunBefore run, HowItRuns(before.pid()));
   // First what can go wrong while the old one still runs.
@@ -220,9 +234,22 @@ absl::Status Restart(Context& context) {
   return context.out().Flush();
 }
 
-absl::Status Stop(Context& context) {
-  RETURN_IF_ERROR(RequireFormat(context, {}));
+absl::Status Stop(Context& context, bool dry_run) {
+  // Only a dry run has something to print.
+  RETURN_IF_ERROR(dry_run ? RequireFormat(context, {Format::kJson, Format::kYaml})
+                          : RequireFormat(context, {}));
   ASSIGN_OR_RETURN(const v1::Coordinator coordinator, FindHere(context));
+  const std::string servers = Counted(coordinator.servers(), "server", "servers");
+  if (dry_run) {
+    return PrintDryRun(context,
+                       {absl::StrCat("drain ", servers, ", then end the coordinator, process ",
+                                     coordinator.pid())});
+  }
+  if (coordinator.servers() > 0) {
+    RETURN_IF_ERROR(
+        Confirm(context, absl::StrCat("This stops ", servers, ", ",
+                                      coordinator.servers() == 1 ? "which runs" : "which run")));
+  }
   ASSIGN_OR_RETURN(DaemonProcess daemon, DaemonProcess::Find(coordinator.pid()));
   RETURN_IF_ERROR(daemon.Terminate());
   if (!daemon.WaitForEnd(context.globals().timeout)) {
@@ -271,6 +298,12 @@ void AddCoordinatorCommands(CLI::App& root, Selection& selection) {
       ->expected(1)
       ->multi_option_policy(CLI::MultiOptionPolicy::TakeAll);
   start
+      ->add_option("--config", flags->config,
+                   "A TOML file with more settings, and with the servers that are wanted (as for "
+                   "`apply`; env CENTER_CONFIG)")
+      ->type_name("FILE")
+      ->envname("CENTER_CONFIG");
+  start
       ->add_option("--http", flags->http,
                    "Where it serves HTTP; this version serves none: off (default off)")
       ->type_name("ADDR|off");
@@ -280,6 +313,7 @@ void AddCoordinatorCommands(CLI::App& root, Selection& selection) {
   start->add_flag("--insecure", flags->insecure, "Allow addresses beyond this machine without TLS");
   start->add_flag("--foreground", flags->foreground,
                   "Become the coordinator instead of starting one: for containers and systemd");
+  start->add_flag("--dry-run", flags->dry_run, "Only say what would be done");
   start->add_option("EXTRA", flags->extra, "More flags for center-coordinator, after --")
       ->type_name("-- ARGS");
   start->footer(
@@ -292,7 +326,8 @@ void AddCoordinatorCommands(CLI::App& root, Selection& selection) {
   stop->footer(
       "All servers are drained first; the next start brings them back.\n\nExamples:\n  centerctl "
       "coordinator stop");
-  OnSelected(stop, selection, Stop);
+  auto stop_dry_run = AddDryRun(stop);
+  OnSelected(stop, selection, [=](Context& context) { return Stop(context, *stop_dry_run); });
   CLI::App* restart = noun->add_subcommand(
       "restart", "Replace the coordinator's process, also by a newer program; workers go on");
   restart->footer(
@@ -300,7 +335,9 @@ void AddCoordinatorCommands(CLI::App& root, Selection& selection) {
       "started with the same flags and takes over all workers as they are: no connection is lost.\n"
       "One that systemd runs is restarted with `systemctl kill -s SIGUSR2 center-coordinator`.\n\n"
       "Examples:\n  centerctl coordinator restart");
-  OnSelected(restart, selection, Restart);
+  auto restart_dry_run = AddDryRun(restart);
+  OnSelected(restart, selection,
+             [=](Context& context) { return Restart(context, *restart_dry_run); });
   CLI::App* status =
       noun->add_subcommand("status", "Show the coordinator; exit code 3 when none runs");
   status->footer("Examples:\n  centerctl coordinator status -o json");

@@ -7,6 +7,7 @@
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/strip.h"
+#include "cli/consent.h"
 #include "cli/flags.h"
 #include "cli/job_views.h"
 #include "services/common/status_macros.h"
@@ -91,8 +92,32 @@ absl::Status Get(Context& context, const std::string& id) {
   return absl::OkStatus();
 }
 
-absl::Status Cancel(Context& context, const std::vector<std::string>& ids) {
+// Asks first when work that is under way would be lost.
+absl::Status ConsentToCancel(Context& context, const std::vector<std::string>& ids) {
+  for (const std::string& id : ids) {
+    const auto job = GetJob(context, id);
+    if (!job.ok() || job->state() != v1::JOB_STATE_RUNNING) continue;
+    RETURN_IF_ERROR(
+        Confirm(context, absl::StrCat("job ", id, " runs: ", DoneText(*job), " are done")));
+  }
+  return absl::OkStatus();
+}
+
+absl::Status PlanCancel(Context& context, const std::vector<std::string>& ids) {
+  std::vector<std::string> actions;
+  for (const std::string& id : ids) {
+    ASSIGN_OR_RETURN(const v1::Job job, GetJob(context, id));
+    actions.push_back(job.state() == v1::JOB_STATE_RUNNING
+                          ? absl::StrCat("cancel job ", id, ": ", DoneText(job), " are done")
+                          : absl::StrCat("leave job ", id, " alone: it has ended"));
+  }
+  return PrintDryRun(context, actions);
+}
+
+absl::Status Cancel(Context& context, const std::vector<std::string>& ids, bool dry_run) {
   RETURN_IF_ERROR(RequireObjectFormat(context));
+  if (dry_run) return PlanCancel(context, ids);
+  RETURN_IF_ERROR(ConsentToCancel(context, ids));
   for (const std::string& id : ids) {
     v1::CancelJobRequest request;
     request.set_id(id);
@@ -247,6 +272,7 @@ void AddJobCommands(CLI::App& root, Selection& selection) {
   CLI::App* cancel = noun->add_subcommand("cancel", "Cancel jobs; results that they have stay");
   auto cancel_ids = std::make_shared<std::vector<std::string>>();
   cancel->add_option("JOB", *cancel_ids, "Ids")->type_name("JOB...")->required();
+  auto dry_run = AddDryRun(cancel);
   cancel->footer(
       "It returns when no worker runs any of it.\n"
       "\n"
@@ -254,7 +280,7 @@ void AddJobCommands(CLI::App& root, Selection& selection) {
       "  centerctl job cancel j1\n"
       "  centerctl job cancel $(centerctl job list --state running -o name)");
   OnSelected(cancel, selection,
-             [cancel_ids](Context& context) { return Cancel(context, *cancel_ids); });
+             [=](Context& context) { return Cancel(context, *cancel_ids, *dry_run); });
   AddTasks(noun, selection);
 }
 

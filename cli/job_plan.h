@@ -39,6 +39,7 @@ struct SubmitFlags {
   absl::optional<absl::Duration> result_ttl;
   std::vector<std::string> labels;
   std::string joblog;
+  bool dry_run = false;
 };
 
 struct SubmitPlan {

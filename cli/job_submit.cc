@@ -1,10 +1,13 @@
 // `job submit`.
 #include <fcntl.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
+#include "center/v1/job.grpc.pb.h"
+#include "cli/consent.h"
 #include "cli/flags.h"
 #include "cli/job.h"
 #include "cli/job_output.h"
@@ -51,10 +54,37 @@ absl::Status RequireSubmitFormat(Context& context, const SubmitFlags& flags) {
   return RequireFormat(context, {Format::kTable, Format::kWide, Format::kJson, Format::kRaw});
 }
 
+// Whether the server has the task, and what would be sent.
+absl::Status PlanOnly(Context& context, const SubmitFlags& flags, const SubmitPlan& plan) {
+  v1::ListTasksRequest request;
+  request.set_server(flags.server);
+  ASSIGN_OR_RETURN(const auto tasks,
+                   context.Call<v1::JobService>(&v1::JobService::Stub::ListTasks, request));
+  const bool known =
+      std::any_of(tasks.tasks().begin(), tasks.tasks().end(),
+                  [&](const v1::TaskInfo& task) { return task.name() == flags.task; });
+  if (!known) {
+    return WithHint(
+        absl::NotFoundError(
+            absl::StrCat("the workers of ", flags.server, " have no task ", flags.task)),
+        absl::StrCat("`centerctl job tasks --server ", flags.server, "` shows what there is."));
+  }
+  std::string inputs = "one input";
+  if (flags.payloads) inputs = "stored payloads";
+  if (!flags.range.empty()) inputs = absl::StrCat("the numbers of ", flags.range);
+  if (!plan.inputs_path.empty()) inputs = absl::StrCat("the records of ", plan.inputs_path);
+  if (plan.inputs.has_value()) {
+    inputs = Counted(static_cast<uint64_t>(plan.inputs->sizes_size()), "word", "words");
+  }
+  return PrintDryRun(context, {absl::StrCat("run task ", flags.task, " over ", inputs,
+                                            " on server ", flags.server)});
+}
+
 absl::Status Submit(Context& context, const SubmitFlags& flags,
                     const std::vector<std::string>& words) {
   RETURN_IF_ERROR(RequireSubmitFormat(context, flags));
   ASSIGN_OR_RETURN(SubmitPlan plan, PlanSubmission(flags, words, context.clock().Wall()));
+  if (flags.dry_run) return PlanOnly(context, flags, plan);
   ASSIGN_OR_RETURN(JobLog log, JobLog::Open(flags.joblog));
   ScopedFd file;
   std::unique_ptr<RecordReader> reader;
@@ -136,6 +166,7 @@ void AddOptionalDuration(CLI::App* submit, const char* name,
 }
 
 void AddRunFlags(CLI::App* submit, SubmitFlags& flags) {
+  submit->add_flag("--dry-run", flags.dry_run, "Only say what would be done");
   submit->add_flag("--ordered", flags.ordered, "Results in the order of the inputs");
   submit->add_flag("--wait", flags.wait, "Wait for the end and print results (the default)");
   submit->add_flag("--detach", flags.detach,

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
+#include "cli/consent.h"
 #include "cli/flags.h"
 #include "cli/json_text.h"
 #include "cli/tail_print.h"
@@ -145,8 +146,28 @@ absl::Status Dump(Context& context, const std::string& dir, uint64_t from, uint6
   return damaged ? QuietExit(kExitFailure) : absl::OkStatus();
 }
 
-absl::Status Repair(Context& context, const std::string& dir) {
-  RETURN_IF_ERROR(RequireFormat(context, {}));
+uint64_t LostPayloads(const std::vector<journal::Damage>& damages) {
+  uint64_t lost = 0;
+  for (const journal::Damage& damage : damages) lost += damage.to_offset - damage.from_offset;
+  return lost;
+}
+
+// What a repair would take out, found by reading everything; asked for consent unless `dry_run`.
+absl::Status BeforeRepair(Context& context, const std::string& dir, bool dry_run) {
+  const auto report = journal::Verify(dir);
+  if (!report.ok()) return Explained(report.status(), dir);
+  const std::string what = absl::StrCat(
+      "take ", Counted(report->damages.size(), "damaged place", "damaged places"), " out of ", dir,
+      ", where ", Counted(LostPayloads(report->damages), "payload is", "payloads are"), " lost");
+  if (!dry_run) return report->ok() ? absl::OkStatus() : Confirm(context, "This would " + what);
+  return PrintDryRun(context, {report->ok() ? "change nothing: the journal is intact" : what});
+}
+
+absl::Status Repair(Context& context, const std::string& dir, bool dry_run) {
+  RETURN_IF_ERROR(dry_run ? RequireFormat(context, {Format::kJson, Format::kYaml})
+                          : RequireFormat(context, {}));
+  if (dry_run) return BeforeRepair(context, dir, dry_run);
+  RETURN_IF_ERROR(BeforeRepair(context, dir, dry_run));
   const auto report = journal::Repair(dir);
   if (absl::IsFailedPrecondition(report.status())) {
     return WithHint(report.status(), "Stop its server first: `centerctl server stop NAME`.");
@@ -156,10 +177,7 @@ absl::Status Repair(Context& context, const std::string& dir) {
     context.Say("the journal is intact: nothing was changed");
     return absl::OkStatus();
   }
-  uint64_t lost = 0;
-  for (const journal::Damage& damage : report->before.damages) {
-    lost += damage.to_offset - damage.from_offset;
-  }
+  const uint64_t lost = LostPayloads(report->before.damages);
   context.Say(absl::StrCat("repaired: ", report->rewritten_segments,
                            report->rewritten_segments == 1 ? " segment" : " segments",
                            " rewritten, ", report->truncated_bytes,
@@ -208,8 +226,10 @@ void AddJournalCommands(CLI::App& root, Selection& selection) {
   CLI::App* repair = noun->add_subcommand(
       "repair", "Copy damaged bytes aside and take them out; the worker must not run");
   auto repair_dir = AddDir(repair);
+  auto dry_run = AddDryRun(repair);
   repair->footer("Examples:\n  centerctl journal repair DIR");
-  OnSelected(repair, selection, [=](Context& context) { return Repair(context, *repair_dir); });
+  OnSelected(repair, selection,
+             [=](Context& context) { return Repair(context, *repair_dir, *dry_run); });
 }
 
 }  // namespace center::cli

@@ -4,6 +4,7 @@
 #include "center/v1/job.grpc.pb.h"
 #include "center/v1/payload.grpc.pb.h"
 #include "center/v1/server.grpc.pb.h"
+#include "cli/context_file.h"
 
 namespace center::cli {
 namespace {
@@ -54,6 +55,13 @@ LiveNames MakeLiveNames(Context& context) {
                                        for (const v1::Job& job : response.jobs())
                                          out->push_back(job.id());
                                      });
+      case LiveName::kContext: {
+        const auto file = ReadContextFile();
+        Out names;
+        if (!file.ok()) return names;
+        for (const NamedContext& named : file->contexts) names.push_back(named.name);
+        return names;
+      }
       case LiveName::kSubscription:
         return Names<v1::PayloadService>(
             context, &v1::PayloadService::Stub::ListSubscriptions,

@@ -1,10 +1,12 @@
 // `server start|stop|status|list`; the others are in server_change.cc and server_params.cc.
+#include <algorithm>
 #include <memory>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "center/v1/server.grpc.pb.h"
 #include "cli/commands.h"
+#include "cli/consent.h"
 #include "cli/request_id.h"
 #include "cli/server_change.h"
 #include "cli/server_flags.h"
@@ -18,8 +20,45 @@ namespace center::cli {
 namespace {
 
 constexpr uint32_t kPageSize = 1000;
+constexpr uint32_t kPortByDefault = 5000;
 
-absl::Status Start(Context& context, const v1::StartServerRequest& wanted) {
+// What a start would do. Settings of a server that exists are checked by the coordinator.
+absl::Status PlanStart(Context& context, const v1::StartServerRequest& wanted) {
+  RETURN_IF_ERROR(RequireFormat(context, {Format::kJson, Format::kYaml}));
+  const auto server = GetServer(context, wanted.name());
+  const v1::ServerSpec& spec = wanted.spec();
+  std::vector<std::string> actions;
+  if (absl::IsNotFound(server.status())) {
+    const uint32_t workers = std::max<uint32_t>(spec.workers(), 1);
+    const std::string host = spec.host().empty() ? "127.0.0.1" : spec.host();
+    const std::string port = absl::StrCat(spec.has_port() ? spec.port() : kPortByDefault);
+    actions.push_back(absl::StrCat("start a new server ", wanted.name(),
+                                   spec.no_listen() ? "" : absl::StrCat(" at ", host, ":", port),
+                                   " with ", Counted(workers, "worker", "workers")));
+    return PrintDryRun(context, actions);
+  }
+  RETURN_IF_ERROR(server.status());
+  if (server->state() != v1::SERVER_STATE_STOPPED && server->state() != v1::SERVER_STATE_FAILED) {
+    return WithHint(
+        absl::AlreadyExistsError(absl::StrCat("server ", wanted.name(), " runs already")),
+        "`centerctl server params --set` changes one that runs.");
+  }
+  v1::UpdateServerRequest update;
+  update.set_name(wanted.name());
+  *update.mutable_spec() = spec;
+  update.set_dry_run(true);
+  ASSIGN_OR_RETURN(const auto answer,
+                   context.Call<v1::ServerService>(&v1::ServerService::Stub::UpdateServer, update));
+  for (const v1::SettingChange& change : answer.changes()) {
+    actions.push_back(absl::StrCat("change ", FlagOfField(change.field()), " from ",
+                                   change.before(), " to ", change.after()));
+  }
+  actions.push_back(absl::StrCat("start server ", wanted.name(), " again"));
+  return PrintDryRun(context, actions);
+}
+
+absl::Status Start(Context& context, const v1::StartServerRequest& wanted, bool dry_run) {
+  if (dry_run) return PlanStart(context, wanted);
   RETURN_IF_ERROR(RequireObjectFormat(context));
   v1::StartServerRequest request = wanted;
   request.set_request_id(NewRequestId());
@@ -37,8 +76,19 @@ absl::Status Start(Context& context, const v1::StartServerRequest& wanted) {
   return PrintChanged(context, server);
 }
 
-absl::Status Stop(Context& context, const std::string& name, bool now) {
+absl::Status Stop(Context& context, const std::string& name, bool now, bool dry_run) {
   RETURN_IF_ERROR(RequireObjectFormat(context));
+  if (dry_run) {
+    ASSIGN_OR_RETURN(const v1::Server server, GetServer(context, name));
+    if (server.state() == v1::SERVER_STATE_STOPPED) {
+      return NotRunningError(absl::StrCat("server ", name, " is stopped already"));
+    }
+    return PrintDryRun(
+        context, {absl::StrCat("stop server ", name, ": end ",
+                               Counted(server.workers_size(), "worker", "workers"),
+                               now ? " and cut " : " and let finish ", ConnectionsText(server))});
+  }
+  if (now) RETURN_IF_ERROR(ConfirmCut(context, name));
   ASSIGN_OR_RETURN(const v1::Server server, StopServer(context, name, now));
   context.Say(absl::StrCat("server ", server.name(), " stopped"));
   return PrintChanged(context, server);
@@ -168,6 +218,7 @@ void AddStart(CLI::App* noun, Selection& selection) {
       ->type_name("NAME");
   AddSpecFlags(*start, spec);
   start->add_flag("--no-wait", *no_wait, "Return when the port is bound, not when it is ready");
+  auto dry_run = AddDryRun(start);
   start->footer(
       "A server that was stopped keeps its settings: only those given here change.\n"
       "\n"
@@ -181,7 +232,7 @@ void AddStart(CLI::App* noun, Selection& selection) {
     request->set_name(*name);
     *request->mutable_spec() = *spec;
     request->set_wait_ready(!*no_wait);
-    return Start(context, *request);
+    return Start(context, *request, *dry_run);
   });
 }
 
@@ -197,13 +248,15 @@ void AddServerCommands(CLI::App& root, Selection& selection) {
   auto stop_name = AddServerName(stop);
   auto now = std::make_shared<bool>(false);
   stop->add_flag("--now", *now, "Close open connections at once");
+  auto dry_run = AddDryRun(stop);
   stop->footer(
       "While it waits, a second Ctrl-C is the same as --now.\n"
       "\n"
       "Examples:\n"
       "  centerctl server stop\n"
       "  centerctl server stop games --now");
-  OnSelected(stop, selection, [=](Context& context) { return Stop(context, *stop_name, *now); });
+  OnSelected(stop, selection,
+             [=](Context& context) { return Stop(context, *stop_name, *now, *dry_run); });
 
   AddServerChangeCommands(noun, selection);
   AddParamsCommand(noun, selection);

@@ -7,6 +7,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/synchronization/notification.h"
 #include "center/v1/server.grpc.pb.h"
+#include "cli/consent.h"
 #include "cli/request_id.h"
 #include "cli/server_print.h"
 #include "cli/views.h"
@@ -28,9 +29,23 @@ std::string Workers(uint32_t count) {
   return absl::StrCat(count, count == 1 ? " worker" : " workers");
 }
 
-absl::Status Restart(Context& context, const v1::RestartServerRequest& wanted) {
+absl::Status StoppedAlready(const v1::Server& server) {
+  return NotRunningError(absl::StrCat("server ", server.name(), " is stopped"));
+}
+
+absl::Status Restart(Context& context, const v1::RestartServerRequest& wanted, bool dry_run) {
   RETURN_IF_ERROR(RequireObjectFormat(context));
   ASSIGN_OR_RETURN(const v1::Server before, GetServer(context, wanted.name()));
+  if (dry_run) {
+    if (before.state() == v1::SERVER_STATE_STOPPED) return StoppedAlready(before);
+    std::vector<std::string> actions;
+    for (const v1::Worker& worker : before.workers()) {
+      if (wanted.only_outdated() && worker.generation() >= before.generation()) continue;
+      actions.push_back(absl::StrCat("replace worker ", worker.name(), ", process ", worker.pid()));
+    }
+    return PrintDryRun(context, actions);
+  }
+  if (wanted.now()) RETURN_IF_ERROR(ConfirmCut(context, wanted.name()));
   v1::RestartServerRequest request = wanted;
   request.set_request_id(NewRequestId());
   const absl::Duration timeout =
@@ -48,9 +63,25 @@ absl::Status Restart(Context& context, const v1::RestartServerRequest& wanted) {
   return PrintChanged(context, answer->server());
 }
 
-absl::Status Scale(Context& context, v1::ScaleServerRequest request) {
+absl::Status PlanScale(Context& context, const v1::Server& before, uint32_t workers) {
+  if (before.state() == v1::SERVER_STATE_STOPPED) return StoppedAlready(before);
+  std::vector<std::string> actions;
+  for (uint32_t slot = before.spec().workers(); slot < workers; ++slot) {
+    actions.push_back(absl::StrCat("start worker ", before.name(), "/", slot));
+  }
+  for (uint32_t slot = workers; slot < before.spec().workers(); ++slot) {
+    actions.push_back(absl::StrCat("end worker ", before.name(), "/", slot, "; its journal stays"));
+  }
+  return PrintDryRun(context, actions);
+}
+
+absl::Status Scale(Context& context, v1::ScaleServerRequest request, bool dry_run) {
   RETURN_IF_ERROR(RequireObjectFormat(context));
   ASSIGN_OR_RETURN(const v1::Server before, GetServer(context, request.name()));
+  if (dry_run) return PlanScale(context, before, request.workers());
+  if (request.now() && request.workers() < before.spec().workers()) {
+    RETURN_IF_ERROR(ConfirmCut(context, request.name()));
+  }
   request.set_request_id(NewRequestId());
   // Slots come and go at the same time.
   const absl::Duration timeout = ReplaceTimeout(context, before.spec(), 1, request.now());
@@ -85,7 +116,19 @@ absl::StatusOr<v1::ScaleServerRequest> ParseScale(const std::vector<std::string>
   return request;
 }
 
-absl::Status RestartWorker(Context& context, const std::string& name, bool now) {
+absl::Status PlanWorkerRestart(Context& context, const v1::Server& before,
+                               const std::string& name) {
+  if (before.state() == v1::SERVER_STATE_STOPPED) return StoppedAlready(before);
+  for (const v1::Worker& worker : before.workers()) {
+    if (worker.name() != name) continue;
+    return PrintDryRun(context,
+                       {absl::StrCat("replace worker ", name, ", process ", worker.pid())});
+  }
+  return WithHint(absl::NotFoundError(absl::StrCat("there is no worker ", name)),
+                  "`centerctl worker list` shows what there is.");
+}
+
+absl::Status RestartWorker(Context& context, const std::string& name, bool now, bool dry_run) {
   RETURN_IF_ERROR(RequireObjectFormat(context));
   const size_t slash = name.find('/');
   if (slash == std::string::npos) {
@@ -95,6 +138,8 @@ absl::Status RestartWorker(Context& context, const std::string& name, bool now) 
   }
   const std::string server = name.substr(0, slash);
   ASSIGN_OR_RETURN(const v1::Server before, GetServer(context, server));
+  if (dry_run) return PlanWorkerRestart(context, before, name);
+  if (now) RETURN_IF_ERROR(ConfirmCut(context, server));
   v1::RestartWorkerRequest request;
   request.set_name(name);
   request.set_now(now);
@@ -181,6 +226,7 @@ void AddServerChangeCommands(CLI::App* noun, Selection& selection) {
   restart->add_flag_callback(
       "--only-outdated", [restarted] { restarted->set_only_outdated(true); },
       "Only workers that run with older settings than the server's");
+  auto restart_dry_run = AddDryRun(restart);
   restart->footer(
       "A new worker that does not become ready ends it: the others keep their processes.\n"
       "\n"
@@ -189,7 +235,7 @@ void AddServerChangeCommands(CLI::App* noun, Selection& selection) {
       "  centerctl server restart games --only-outdated");
   OnSelected(restart, selection, [=](Context& context) {
     restarted->set_name(*name);
-    return Restart(context, *restarted);
+    return Restart(context, *restarted, *restart_dry_run);
   });
 
   CLI::App* scale = noun->add_subcommand(
@@ -201,6 +247,7 @@ void AddServerChangeCommands(CLI::App* noun, Selection& selection) {
       ->expected(1, 2)
       ->required();
   scale->add_flag("--now", *now, "Do not wait for open connections of workers that go");
+  auto scale_dry_run = AddDryRun(scale);
   scale->footer(
       "What a worker that goes has journalled stays readable, and is taken up again when it comes "
       "back.\n"
@@ -211,7 +258,7 @@ void AddServerChangeCommands(CLI::App* noun, Selection& selection) {
   OnSelected(scale, selection, [=](Context& context) -> absl::Status {
     ASSIGN_OR_RETURN(v1::ScaleServerRequest request, ParseScale(*words));
     request.set_now(*now);
-    return Scale(context, std::move(request));
+    return Scale(context, std::move(request), *scale_dry_run);
   });
 }
 
@@ -223,6 +270,7 @@ void AddWorkerRestartCommand(CLI::App* noun, Selection& selection) {
       ->type_name("NAME")
       ->required();
   restart->add_flag("--now", *now, "Do not wait for its open connections");
+  auto dry_run = AddDryRun(restart);
   restart->footer(
       "A worker that has FAILED is tried again.\n"
       "\n"
@@ -230,7 +278,7 @@ void AddWorkerRestartCommand(CLI::App* noun, Selection& selection) {
       "  centerctl worker restart default/0\n"
       "  centerctl worker restart games/3 --now");
   OnSelected(restart, selection,
-             [=](Context& context) { return RestartWorker(context, *name, *now); });
+             [=](Context& context) { return RestartWorker(context, *name, *now, *dry_run); });
 }
 
 }  // namespace center::cli

@@ -1,8 +1,11 @@
 #include "cli/server_print.h"
 
+#include <algorithm>
+
 #include "absl/strings/str_cat.h"
 #include "center/v1/server.grpc.pb.h"
 #include "cli/commands.h"
+#include "cli/consent.h"
 #include "cli/views.h"
 #include "services/common/status_macros.h"
 
@@ -37,6 +40,23 @@ absl::Status PrintChanged(Context& context, const v1::Server& server) {
                              .Render(context.out_style()));
   }
   return absl::OkStatus();
+}
+
+std::string ConnectionsText(const v1::Server& server) {
+  uint64_t connections = 0;
+  for (const v1::Worker& worker : server.workers()) connections += worker.stats().connections();
+  return Counted(connections, "open connection", "open connections");
+}
+
+absl::Status ConfirmCut(Context& context, const std::string& name) {
+  const auto server = GetServer(context, name);
+  if (!server.ok()) return absl::OkStatus();  // the command itself will say why
+  const bool some =
+      std::any_of(server->workers().begin(), server->workers().end(),
+                  [](const v1::Worker& worker) { return worker.stats().connections() > 0; });
+  if (!some) return absl::OkStatus();
+  return Confirm(context,
+                 absl::StrCat("--now cuts ", ConnectionsText(*server), " of server ", name));
 }
 
 }  // namespace center::cli

@@ -18,4 +18,9 @@ absl::StatusOr<v1::Server> GetServer(Context& context, const std::string& name);
 // For what `start` and `stop` answer: people read a sentence, programs what they asked for.
 absl::Status PrintChanged(Context& context, const v1::Server& server);
 
+// "3 open connections".
+std::string ConnectionsText(const v1::Server& server);
+// Asks before connections are cut, when the server has some.
+absl::Status ConfirmCut(Context& context, const std::string& name);
+
 }  // namespace center::cli

@@ -118,7 +118,9 @@ std::vector<std::string> Shell::Environment() const {
   if (globals.timeout_given) {
     env.push_back(absl::StrCat("CENTER_TIMEOUT=", absl::FormatDuration(globals.timeout)));
   }
+  if (!globals.context.empty()) env.push_back(absl::StrCat("CENTER_CONTEXT=", globals.context));
   if (globals.quiet) env.emplace_back("CENTER_QUIET=1");
+  if (globals.yes) env.emplace_back("CENTER_YES=1");
   if (globals.color == ColorMode::kAlways) env.emplace_back("CENTER_COLOR=always");
   if (globals.color == ColorMode::kNever) env.emplace_back("CENTER_COLOR=never");
   return env;

@@ -183,7 +183,7 @@ grpc::Status FakeServers::GetServer(grpc::ServerContext* context,
   if (!failure.ok() || hangs || found != servers.end()) return Answer(context);
   return rpc::ToGrpc(
       rpc::WithReason(absl::NotFoundError(absl::StrCat("there is no server ", request->name())),
-                      "SERVER_NOT_FOUND"));
+                      "SERVER_NOT_FOUND", {{"server", request->name()}}));
 }
 
 grpc::Status FakeServers::ListServers(grpc::ServerContext* context,

@@ -31,6 +31,9 @@ const std::map<std::string, std::vector<std::string>>& Table() {
       {"events", {}},
       {"journal", {"verify", "dump", "repair"}},
       {"job", {"submit", "list", "get", "results", "cancel", "tasks"}},
+      {"apply", {}},
+      {"export", {}},
+      {"context", {"list", "use", "show", "set", "delete"}},
       {"experiment", {}},
       {"bench", {"ingest", "latency", "compute"}},
       {"version", {}},
@@ -68,11 +71,12 @@ TEST_F(HelpTest, TheFirstScreenNamesEveryNounWithItsVerbs) {
     EXPECT_THAT(help, HasSubstr(entry));
   }
   EXPECT_THAT(help, HasSubstr("Exit codes: 0 ok, 1 failure, 2 usage, 3 not running, 64+N"));
-  for (const char* flag : {"--address", "--output", "--timeout", "--quiet", "--color"}) {
+  for (const char* flag :
+       {"--address", "--context", "--output", "--timeout", "--quiet", "--yes", "--color"}) {
     EXPECT_THAT(help, HasSubstr(flag));
   }
-  for (const char* variable :
-       {"CENTER_ADDRESS", "CENTER_OUTPUT", "CENTER_TIMEOUT", "CENTER_QUIET", "CENTER_COLOR"}) {
+  for (const char* variable : {"CENTER_ADDRESS", "CENTER_CONTEXT", "CENTER_OUTPUT",
+                               "CENTER_TIMEOUT", "CENTER_QUIET", "CENTER_YES", "CENTER_COLOR"}) {
     EXPECT_THAT(help, HasSubstr(variable));
   }
 }
@@ -88,6 +92,9 @@ TEST_F(HelpTest, TheTableOfThisTestIsTheTreeOfCommands) {
   AddEventsCommand(root, selection);
   AddJournalCommands(root, selection);
   AddJobCommands(root, selection);
+  AddApplyCommand(root, selection);
+  AddExportCommand(root, selection);
+  AddContextCommands(root, selection);
   AddExperimentCommand(root, selection);
   AddBenchCommands(root, selection);
   AddVersionCommand(root, selection);

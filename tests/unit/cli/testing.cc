@@ -69,6 +69,10 @@ std::string Terminal::Read() {
   return text;
 }
 
+void Terminal::Type(absl::string_view text) {
+  EXPECT_EQ(::write(master_.get(), text.data(), text.size()), static_cast<ssize_t>(text.size()));
+}
+
 CliTest::CliTest() {
   std::signal(SIGPIPE, SIG_IGN);
   // gRPC stays up between tests: taking it down when its last object goes can wait 10 s for a
@@ -77,12 +81,14 @@ CliTest::CliTest() {
     grpc_init();
     return true;
   }();
-  for (const char* name : {"CENTER_ADDRESS", "CENTER_OUTPUT", "CENTER_TIMEOUT", "CENTER_QUIET",
-                           "CENTER_COLOR", "CENTER_DATA_DIR", "NO_COLOR"}) {
+  for (const char* name :
+       {"CENTER_ADDRESS", "CENTER_OUTPUT", "CENTER_TIMEOUT", "CENTER_QUIET", "CENTER_COLOR",
+        "CENTER_CONFIG", "CENTER_CONTEXT", "CENTER_DATA_DIR", "CENTER_YES", "NO_COLOR"}) {
     env_.push_back(std::make_unique<ScopedEnv>(name, nullptr));
   }
   env_.push_back(std::make_unique<ScopedEnv>("TERM", "xterm"));
   env_.push_back(std::make_unique<ScopedEnv>("XDG_RUNTIME_DIR", dir_.path().c_str()));
+  env_.push_back(std::make_unique<ScopedEnv>("XDG_CONFIG_HOME", dir_.path().c_str()));
 }
 
 Dependencies CliTest::Deps(int in_fd, int out_fd, int err_fd) {

@@ -59,6 +59,8 @@ class Terminal {
   int fd() const { return slave_.get(); }
   // What was written so far and not yet read.
   std::string Read();
+  // What a person types: fd() reads it, a line at a time.
+  void Type(absl::string_view text);
 
  private:
   ScopedFd master_;
