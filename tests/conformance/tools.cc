@@ -1,6 +1,7 @@
 #include "tests/conformance/tools.h"
 
 #include <algorithm>
+#include <filesystem>
 
 #include "absl/strings/escaping.h"
 #include "absl/strings/match.h"
@@ -61,6 +62,20 @@ std::string FirstDifference(const std::vector<std::string>& actual,
   };
   return absl::StrCat(actual.size(), " instead of ", expected.size(), "; number ", at, " is ",
                       show(actual), " instead of ", show(expected));
+}
+
+void GeneratePython(const std::string& protoc, const std::string& grpc_plugin,
+                    const std::string& proto_dir, const std::string& out_dir) {
+  std::vector<std::string> args = {"-I", proto_dir, absl::StrCat("--python_out=", out_dir),
+                                   absl::StrCat("--grpc_out=", out_dir),
+                                   absl::StrCat("--plugin=protoc-gen-grpc=", grpc_plugin)};
+  for (const auto& entry : std::filesystem::recursive_directory_iterator(proto_dir)) {
+    if (entry.path().extension() == ".proto") {
+      args.push_back(std::filesystem::relative(entry.path(), proto_dir).string());
+    }
+  }
+  const itest::RunResult run = itest::RunToEnd(protoc, args);
+  EXPECT_EQ(run.exit_code, 0) << run.err;
 }
 
 std::vector<std::string> JsonObjects(absl::string_view text) {

@@ -28,6 +28,11 @@ std::string AsText(const std::vector<std::string>& lines);
 std::string FirstDifference(const std::vector<std::string>& actual,
                             const std::vector<std::string>& expected);
 
+// What protoc makes of every file under `proto_dir`, for Python, as a user would. A failure fails
+// the test.
+void GeneratePython(const std::string& protoc, const std::string& grpc_plugin,
+                    const std::string& proto_dir, const std::string& out_dir);
+
 // Cuts a sequence of JSON objects, however they are laid out, into single ones.
 std::vector<std::string> JsonObjects(absl::string_view text);
 // Reads proto3 JSON; the test fails where it is not the message's.
