@@ -64,7 +64,8 @@ class ApiTest : public ::testing::TestWithParam<std::string> {
                                                  {"PYTHONDONTWRITEBYTECODE=1"});
     ASSERT_EQ(run.exit_code, 0) << run.err;
     std::map<std::string, std::set<std::string>> cases;
-    for (const std::string& line : absl::StrSplit(run.out, '\n', absl::SkipEmpty())) {
+    const std::vector<std::string> lines = absl::StrSplit(run.out, '\n', absl::SkipEmpty());
+    for (const std::string& line : lines) {
       google::protobuf::Struct result;
       FromJson(line, &result);
       auto& fields = *result.mutable_fields();
@@ -95,10 +96,12 @@ TEST_P(ApiTest, EveryRpcAnswersAsDocumented) {
   Drive(List(address_, GetParam()));
 }
 
-INSTANTIATE_TEST_SUITE_P(Services, ApiTest, ::testing::ValuesIn(KnownServices()),
-                         [](const auto& info) {
-                           return info.param.substr(info.param.rfind('.') + 1);
-                         });
+// "JobService"
+std::string ShortName(const ::testing::TestParamInfo<std::string>& service) {
+  return service.param.substr(service.param.rfind('.') + 1);
+}
+
+INSTANTIATE_TEST_SUITE_P(Services, ApiTest, ::testing::ValuesIn(KnownServices()), ShortName);
 
 using ApiListTest = ApiTest;
 
