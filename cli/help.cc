@@ -113,7 +113,9 @@ std::string HelpText(const CLI::App& app, size_t width) {
   if (!commands.empty()) {
     absl::StrAppend(&out, "\n`", FullName(app), " <command> --help` tells more about a command.\n");
   } else if (app.get_parent() != nullptr) {
-    absl::StrAppend(&out, "\n`centerctl --help` shows the flags that every command takes.\n");
+    absl::StrAppend(&out,
+                    "\nExit codes: 0 ok, 1 failure, 2 usage, 3 not running, 64+N gRPC status N.\n"
+                    "`centerctl --help` shows the flags that every command takes.\n");
   }
   return out;
 }

@@ -1,6 +1,7 @@
 #include "services/common/config/toml.h"
 
 #include <algorithm>
+#include <tuple>
 #include <utility>
 
 #include "absl/strings/ascii.h"
@@ -29,10 +30,10 @@ TomlValue TableOf(const toml::table& table) {
         {.key = std::string(key.str()), .place = PlaceOf(key.source()), .value = ValueOf(node)});
   }
   // The library sorts by name.
-  std::stable_sort(
-      value.entries.begin(), value.entries.end(), [](const TomlEntry& a, const TomlEntry& b) {
-        return std::pair(a.place.line, a.place.column) < std::pair(b.place.line, b.place.column);
-      });
+  std::sort(value.entries.begin(), value.entries.end(), [](const TomlEntry& a, const TomlEntry& b) {
+    return std::tie(a.place.line, a.place.column, a.key) <
+           std::tie(b.place.line, b.place.column, b.key);
+  });
   return value;
 }
 

@@ -122,6 +122,15 @@ TEST_F(HelpTest, EachCommandHasASummaryUsageAndExamplesThatCallIt) {
   }
 }
 
+TEST_F(HelpTest, EachCommandSaysItsExitCodes) {
+  std::vector<std::vector<std::string>> commands = Commands();
+  commands.insert(commands.end(), {{"drill"}, {"completion", "bash"}, {"shell"}});
+  for (const auto& words : commands) {
+    EXPECT_THAT(Help(words), HasSubstr("\nExit codes: 0 ok, 1 failure, 2 usage, 3 not running"))
+        << absl::StrJoin(words, " ");
+  }
+}
+
 TEST_F(HelpTest, LinesFitAndNothingIsLeftBehindThem) {
   std::vector<std::vector<std::string>> screens = Commands();
   screens.push_back({});
