@@ -26,6 +26,7 @@ Context::Context(Globals globals, Dependencies dependencies)
       dependencies_(std::move(dependencies)),
       out_(dependencies_.out_fd),
       err_(dependencies_.err_fd),
+      err_is_terminal_(err_.is_terminal()),
       out_style_(StyleFor(globals_.color, out_)),
       err_style_(StyleFor(globals_.color, err_)) {}
 
@@ -36,6 +37,7 @@ void Context::Say(absl::string_view line) {
 void Context::Warn(absl::string_view line) { ErrText(absl::StrCat(line, "\n")); }
 
 void Context::ErrText(absl::string_view text) {
+  const absl::MutexLock lock(&err_mutex_);
   err_.Append(text);
   // There is nowhere to report that stderr cannot be written.
   (void)err_.Flush();

@@ -5,9 +5,11 @@
 #include <memory>
 #include <string>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
+#include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "cli/errors.h"
 #include "cli/output.h"
@@ -67,7 +69,7 @@ class Context {
   // Styles for stdout and stderr: colours only where --color and the terminal allow it.
   const Style& out_style() const { return out_style_; }
   const Style& err_style() const { return err_style_; }
-  bool err_is_terminal() const { return err_.is_terminal(); }
+  bool err_is_terminal() const { return err_is_terminal_; }
 
   // A line for people on stderr; Say is silenced by -q, Warn is not.
   void Say(absl::string_view line);
@@ -109,7 +111,10 @@ class Context {
   const Globals globals_;
   const Dependencies dependencies_;
   Writer out_;
-  Writer err_;
+  // Warnings come from threads that watch signals, too.
+  absl::Mutex err_mutex_;
+  Writer err_ ABSL_GUARDED_BY(err_mutex_);
+  const bool err_is_terminal_;
   Style out_style_;
   Style err_style_;
   std::shared_ptr<grpc::Channel> channel_;

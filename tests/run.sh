@@ -39,6 +39,8 @@ done
 jobs=$(nproc)
 if $ci; then deploy/install-deps.sh --ci; else deploy/install-deps.sh; fi
 
+# What dies of a signal is to be seen dying of it, by the failure handler that is under test.
+own_signals="handle_segv=0 handle_sigbus=0 handle_sigill=0 handle_sigfpe=0 handle_abort=0"
 # Most of a file's time goes to the headers of gRPC, Abseil and GoogleTest, and to what they instantiate.
 unity=(-DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=16)
 case $mode in
@@ -52,8 +54,7 @@ case $mode in
     case $(basename "${CXX:-c++}") in clang*) sanitizers+=,fuzzer-no-link ;; esac
     options=(-DCMAKE_BUILD_TYPE=RelWithDebInfo "${unity[@]}" "-DCENTER_SANITIZE=$sanitizers")
     labels=${labels:-'unit|fuzz|integration'}
-    # What dies of a signal is to be seen dying of it: by the failure handler that is under test.
-    export ASAN_OPTIONS=detect_stack_use_after_return=1:strict_string_checks=1:handle_segv=0:handle_abort=0:handle_sigfpe=0:handle_sigill=0:handle_sigbus=0
+    export ASAN_OPTIONS="detect_stack_use_after_return=1 strict_string_checks=1 $own_signals"
     export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
     ;;
   tsan)
@@ -67,6 +68,9 @@ case $mode in
     # The distribution's libraries are not instrumented: what they do to memory says nothing without
     # the synchronisation around it. tests/tsan adds the synchronisation that they give us.
     export TSAN_OPTIONS="ignore_noninstrumented_modules=1 halt_on_error=1 second_deadlock_stack=1"
+    # A worker ends on purpose while a task goes on that does not stop; and what dies of a signal is to be
+    # seen dying of it.
+    TSAN_OPTIONS+=" report_thread_leaks=0 $own_signals"
     ;;
 esac
 if [ -f tests/lsan.supp ]; then export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp"; fi

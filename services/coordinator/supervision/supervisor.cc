@@ -202,6 +202,7 @@ SteadyTime Supervisor::Tick() {
     announced_ = SteadyTime::min();  // what is due next is returned, not announced
     const SteadyTime now = clock_.Steady();
     const SteadyTime due = NextDeadline();
+    pulse_ = SteadyTime::max();
     const bool stood_still = due < now && now - due > options_.stall_tolerance;
     if (stood_still) {
       spdlog::warn("supervision stood still for {}: nobody is killed for being silent meanwhile",
@@ -214,6 +215,7 @@ SteadyTime Supervisor::Tick() {
       }
     }
   }
+  if (AnyLives()) pulse_ = clock_.Steady() + options_.pulse;
   announced_ = NextDeadline();
   return announced_;
 }
@@ -271,6 +273,7 @@ void Supervisor::DeliverNotifications() {
 }
 
 void Supervisor::AnnounceDeadline() {
+  if (pulse_ == SteadyTime::max() && AnyLives()) pulse_ = clock_.Steady() + options_.pulse;
   const SteadyTime next = NextDeadline();
   if (next >= announced_) return;
   announced_ = next;
@@ -278,13 +281,22 @@ void Supervisor::AnnounceDeadline() {
 }
 
 SteadyTime Supervisor::NextDeadline() const {
-  SteadyTime next = SteadyTime::max();
+  SteadyTime next = pulse_;
   for (const auto& [name, server] : servers_) {
     for (const Process& process : server->processes) {
       if (!process.Waits()) next = std::min(next, process.slot.deadline());
     }
   }
   return next;
+}
+
+bool Supervisor::AnyLives() const {
+  for (const auto& [name, server] : servers_) {
+    for (const Process& process : server->processes) {
+      if (process.slot.live()) return true;
+    }
+  }
+  return false;
 }
 
 }  // namespace center::supervision

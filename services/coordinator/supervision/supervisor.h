@@ -166,6 +166,9 @@ struct SupervisorOptions {
   // (stopped, starved, suspended). Heartbeats then wait unread, and nobody is killed for them: the
   // timers of silence start again.
   SteadyDuration stall_tolerance = std::chrono::milliseconds(500);
+  // While a process lives Tick is wanted this often, although nothing may be due: the less time there
+  // is between two deadlines, the less of a standstill can hide in it.
+  SteadyDuration pulse = std::chrono::milliseconds(500);
   // Numbers in [0, 1), for jitter. Empty: a generator seeded by the system.
   std::function<double()> random;
   // Takes the stacks of a process that is to be killed for what it does not do, as text, and
@@ -290,6 +293,7 @@ class Supervisor {
   void DeliverNotifications();
   void AnnounceDeadline();
   SteadyTime NextDeadline() const;
+  bool AnyLives() const;
 
   ProcessLauncher& launcher_;
   Clock& clock_;
@@ -301,6 +305,7 @@ class Supervisor {
   std::deque<std::function<void()>> notifications_;
   int depth_ = 0;  // of public calls that are running: observers call back
   SteadyTime announced_ = SteadyTime::max();
+  SteadyTime pulse_ = SteadyTime::max();  // when Tick is wanted although nothing is due
   // Exit callbacks hold it weakly: they may outlive the supervisor.
   std::shared_ptr<Supervisor*> self_;
 };

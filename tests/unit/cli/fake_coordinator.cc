@@ -8,6 +8,7 @@
 #include "services/common/rpc/channel.h"
 #include "services/common/rpc/server.h"
 #include "services/common/rpc/status.h"
+#include "tests/unit/cli/testing.h"
 
 namespace center::cli {
 namespace {
@@ -170,6 +171,7 @@ grpc::Status FakeServers::Answer(grpc::ServerContext* context) const {
     absl::MutexLock lock(&mutex);
     while (!context->IsCancelled()) mutex.AwaitWithTimeout(absl::Condition(&never), kCancelCheck);
   }
+  OrderAfterAnswers();
   return rpc::ToGrpc(failure);
 }
 

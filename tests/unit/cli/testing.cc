@@ -10,6 +10,7 @@
 #include <sstream>
 #include <utility>
 
+#include "absl/synchronization/mutex.h"
 #include "grpc/grpc.h"
 #include "services/common/rpc/channel.h"
 
@@ -102,10 +103,16 @@ Dependencies CliTest::Deps(int in_fd, int out_fd, int err_fd) {
   return dependencies;
 }
 
+void OrderAfterAnswers() {
+  static absl::Mutex* const answers = new absl::Mutex;
+  const absl::MutexLock lock(answers);
+}
+
 CliResult CliTest::Run(std::vector<std::string> args, absl::string_view input) {
   const MemoryFile in(input), out, err;
   CliResult result;
   result.exit_code = RunCenterctl(std::move(args), Deps(in.fd(), out.fd(), err.fd()));
+  OrderAfterAnswers();
   result.out = out.Text();
   result.err = err.Text();
   return result;

@@ -92,6 +92,10 @@ class CliTest : public testing::Test {
   std::vector<std::unique_ptr<ScopedEnv>> env_;
 };
 
+// Called by fakes when they answer and by tests that have the answer: what a fake was told or asked
+// is then in order for ThreadSanitizer, which does not see all of gRPC's own synchronisation.
+void OrderAfterAnswers();
+
 std::vector<std::string> SplitLines(const std::string& text);
 
 }  // namespace center::cli

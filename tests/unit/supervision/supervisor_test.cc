@@ -259,6 +259,20 @@ TEST_F(SupervisorTest, NobodyIsKilledForSilenceWhileTheCoordinatorItselfStoodSti
   EXPECT_THAT(launcher.signals(Pid("s/0")), ElementsAre(SIGKILL));
 }
 
+TEST_F(SupervisorTest, AStandstillThatEndsJustAfterADeadlineIsOneToo) {
+  StartReady();
+  Pass(seconds(1));
+  clock.Advance(seconds(4) + milliseconds(40));  // five seconds of silence are over
+  deadline = supervisor->Tick();
+  EXPECT_THAT(launcher.signals(Pid("s/0")), IsEmpty());
+}
+
+TEST_F(SupervisorTest, ATimerIsWantedOnlyWhileAProcessLives) {
+  EXPECT_EQ(supervisor->Tick(), SteadyTime::max());
+  StartReady();
+  EXPECT_LE(supervisor->Tick(), clock.Steady() + options.pulse);
+}
+
 TEST_F(SupervisorTest, ObserverMayCallBack) {
   StartReady();
   observer.on_change = [this] {
