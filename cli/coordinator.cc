@@ -18,6 +18,7 @@
 #include "cli/coordinator_process.h"
 #include "cli/daemon.h"
 #include "cli/flags.h"
+#include "services/common/net_address.h"
 #include "services/common/status_macros.h"
 #include "services/common/text.h"
 
@@ -60,10 +61,15 @@ std::vector<std::string> CoordinatorArgs(const Context& context, const StartFlag
                                          const std::string& data_dir) {
   std::vector<std::string> args = {"--data-dir", data_dir};
   std::vector<std::string> listen = flags.listen;
-  if (listen.empty() && !context.globals().address.empty()) listen = {context.globals().address};
-  for (const std::string& address : listen) {
+  // A context that names the default address means a coordinator as it is by default, which serves
+  // more than that socket.
+  const Globals& globals = context.globals();
+  const bool usual = !globals.context.empty() && globals.address_flag.empty() &&
+                     globals.address == absl::StrCat("unix:", DefaultRuntimeDir(), "/center.sock");
+  if (listen.empty() && !globals.address.empty() && !usual) listen = {globals.address};
+  for (const std::string& where : listen) {
     args.push_back("--listen");
-    args.push_back(address);
+    args.push_back(where);
   }
   const auto add = [&](const char* flag, const std::string& value) {
     if (value.empty()) return;

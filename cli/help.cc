@@ -110,12 +110,15 @@ std::string HelpText(const CLI::App& app, size_t width) {
   AppendEntries("Arguments", Arguments(app), width, &out);
   AppendEntries(app.get_parent() == nullptr ? "Global flags" : "Flags", Flags(app), width, &out);
   if (!app.get_footer().empty()) absl::StrAppend(&out, "\n", app.get_footer(), "\n");
-  if (!commands.empty()) {
-    absl::StrAppend(&out, "\n`", FullName(app), " <command> --help` tells more about a command.\n");
-  } else if (app.get_parent() != nullptr) {
+  if (app.get_parent() != nullptr) {
     absl::StrAppend(&out,
-                    "\nExit codes: 0 ok, 1 failure, 2 usage, 3 not running, 64+N gRPC status N.\n"
-                    "`centerctl --help` shows the flags that every command takes.\n");
+                    "\nExit codes: 0 ok, 1 failure, 2 usage, 3 not running, 64+N gRPC status N.\n");
+  }
+  if (!commands.empty()) {
+    absl::StrAppend(&out, app.get_parent() == nullptr ? "\n" : "", "`", FullName(app),
+                    " <command> --help` tells more about a command.\n");
+  } else if (app.get_parent() != nullptr) {
+    absl::StrAppend(&out, "`centerctl --help` shows the flags that every command takes.\n");
   }
   return out;
 }

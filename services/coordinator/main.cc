@@ -6,6 +6,7 @@
 #include <csignal>
 #include <cstdio>
 #include <functional>
+#include <iostream>
 #include <string>
 #include <utility>
 #include <vector>
@@ -299,8 +300,10 @@ int main(int argc, char** argv) {
     return code == 0 ? 0 : kExitUsage;
   }
   if (!flags.config.empty()) {
+    // As CLI11 does: nobody has said yet how to log.
     if (absl::Status added = AddFile(app, args, flags, fleet); !added.ok()) {
-      return Fail(added, kExitUsage);
+      std::cerr << "center-coordinator: " << added.message() << "\n";
+      return kExitUsage;
     }
   }
   return Run(flags, std::move(fleet), args);

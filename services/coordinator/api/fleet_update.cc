@@ -62,10 +62,10 @@ void Fleet::UpdateChecked(const v1::UpdateServerRequest& request,
     return answer(ServerBusy(absl::StatusCode::kAlreadyExists, name, "is being started"));
   }
   const bool running = entry.run == Run::kSupervised;
-  // A port that the kernel has chosen is shown, and taken, as the server's; to ask for the kernel's
-  // choice again is no change.
+  // A port that the kernel has chosen is shown, and taken, as the server's. A running one has what
+  // who asks for the kernel's choice wants; a stopped one forgets it, and gets another.
   v1::ServerSpec shown = entry.spec;
-  const bool any_port = request.spec().has_port() && request.spec().port() == 0;
+  const bool any_port = running && request.spec().has_port() && request.spec().port() == 0;
   if (shown.port() == 0 && !any_port) shown.set_port(entry.record.port);
   auto update = PlanUpdate(shown, request, running);
   if (!update.ok()) return answer(update.status());

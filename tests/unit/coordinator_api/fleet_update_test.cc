@@ -133,6 +133,16 @@ TEST_F(FleetUpdateTest, AStoppedServerTakesEverythingAtOnce) {
   EXPECT_EQ(Get().state(), v1::SERVER_STATE_STOPPED);
 }
 
+TEST_F(FleetUpdateTest, ToAskARunningServerForAnyPortIsNoChange) {
+  StartReady(1);  // with port 0
+  v1::UpdateServerRequest request;
+  request.mutable_spec()->set_port(0);
+  const auto answer = Update(request);
+  ASSERT_TRUE(answer->has_value() && (*answer)->ok());
+  EXPECT_EQ((**answer)->changes_size(), 0);
+  EXPECT_GT(Get().spec().port(), 0);
+}
+
 TEST_F(FleetUpdateTest, SettingsOutliveTheCoordinator) {
   StartReady(1);
   v1::UpdateServerRequest request = Idle(60);
