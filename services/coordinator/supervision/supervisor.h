@@ -166,8 +166,8 @@ struct SupervisorOptions {
   // (stopped, starved, suspended). Heartbeats then wait unread, and nobody is killed for them: the
   // timers of silence start again.
   SteadyDuration stall_tolerance = std::chrono::milliseconds(500);
-  // While a process lives Tick is wanted this often, although nothing may be due: the less time there
-  // is between two deadlines, the less of a standstill can hide in it.
+  // While a process lives Tick is wanted this often, although nothing may be due: the less time
+  // there is between two deadlines, the less of a standstill can hide in it.
   SteadyDuration pulse = std::chrono::milliseconds(500);
   // Numbers in [0, 1), for jitter. Empty: a generator seeded by the system.
   std::function<double()> random;

@@ -4,6 +4,7 @@
 
 #include <fcntl.h>
 
+#include <algorithm>
 #include <csignal>
 #include <deque>
 #include <memory>
@@ -67,7 +68,7 @@ class FleetTest : public testing::Test {
             .directory = directory_.get(),
             .events = events_.get(),
             .post = [this](std::function<void()> task) { tasks_.push_back(std::move(task)); },
-            .arm_timer = [](SteadyTime) {},
+            .arm_timer = [this](SteadyTime when) { timer_ = std::min(timer_, when); },
             .listen = [this](const std::string& host, uint16_t port,
                              Fleet::Listened done) { Listen(host, port, std::move(done)); },
             .open_process =
@@ -115,9 +116,19 @@ class FleetTest : public testing::Test {
     }
   }
 
+  // Moves time on as the control thread's timer would, which fires at every deadline on the way.
   void Advance(SteadyDuration duration) {
-    clock_.Advance(duration);
-    fleet_->OnTimer();
+    const SteadyTime end = clock_.Steady() + duration;
+    while (timer_ < end) {
+      clock_.AdvanceTo(std::max(timer_, clock_.Steady()));
+      FireTimer();
+    }
+    clock_.AdvanceTo(end);
+    FireTimer();
+  }
+  void FireTimer() {
+    timer_ = SteadyTime::max();
+    timer_ = std::min(timer_, fleet_->OnTimer());
     Settle();
   }
 
@@ -225,6 +236,7 @@ class FleetTest : public testing::Test {
   ScratchDir scratch_;
   absl::optional<DataDir> data_dir_;
   supervision::FakeClock clock_;
+  SteadyTime timer_ = SteadyTime::max();  // when the fleet wants to be called
   std::unique_ptr<state::Store> store_;
   std::unique_ptr<supervision::FakeLauncher> launcher_;
   std::unique_ptr<relay::WorkerDirectory> directory_;
