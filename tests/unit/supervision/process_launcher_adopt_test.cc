@@ -47,8 +47,9 @@ class AdoptedProcessTest : public testing::Test {
     EXPECT_EQ(::waitpid(shell_, nullptr, 0), shell_);
   }
 
-  // A grandchild in a group of its own that runs `script`, with its output in our pipes. The shell
-  // in between reaps it at once, or, with `keeps_zombie`, not before the end of the test.
+  // A grandchild in a group of its own that runs `script`, with its output in our pipes and what
+  // Release writes as descriptor 7. The shell in between reaps it at once, or, with `keeps_zombie`,
+  // not before the end of the test.
   void StartStranger(const std::string& script, bool keeps_zombie = false) {
     const Pipe told = MakePipe();
     const std::string after = keeps_zombie ? "read x" : "wait; read x";
@@ -61,11 +62,11 @@ class AdoptedProcessTest : public testing::Test {
     posix_spawn_file_actions_t actions;
     ASSERT_EQ(::posix_spawn_file_actions_init(&actions), 0);
     const int sources[] = {shell_input_.read_end.get(), told.write_end.get(), out_.write_end.get(),
-                           err_.write_end.get()};
-    const int targets[] = {0, 4, 5, 6};
+                           err_.write_end.get(), release_.read_end.get()};
+    const int targets[] = {0, 4, 5, 6, 7};
     // Out of the way of the targets first.
-    ScopedFd copies[4];
-    for (int i = 0; i < 4; ++i) {
+    ScopedFd copies[5];
+    for (int i = 0; i < 5; ++i) {
       copies[i].Reset(::fcntl(sources[i], F_DUPFD_CLOEXEC, 100));
       ASSERT_EQ(::posix_spawn_file_actions_adddup2(&actions, copies[i].get(), targets[i]), 0);
     }
@@ -77,6 +78,7 @@ class AdoptedProcessTest : public testing::Test {
     out_.write_end.Reset();
     err_.write_end.Reset();
   }
+  void Release() { ASSERT_EQ(::write(release_.write_end.get(), "\n", 1), 1); }
   absl::Status Adopt(int64_t pid) {
     ScopedFd pidfd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
     EXPECT_TRUE(pidfd.valid());
@@ -102,6 +104,7 @@ class AdoptedProcessTest : public testing::Test {
   asio::io_context context_;
   PosixLauncher launcher_{context_};
   Pipe shell_input_ = MakePipe();  // the shell ends with it
+  Pipe release_ = MakePipe();
   Pipe out_ = MakePipe();
   Pipe err_ = MakePipe();
   pid_t shell_ = -1;
@@ -122,12 +125,13 @@ TEST_F(AdoptedProcessTest, ItsDeathIsSeenButNotHowItDied) {
 }
 
 TEST_F(AdoptedProcessTest, ItsOutputIsReadOnceItIsHandedOver) {
-  StartStranger("echo before; read x </dev/null; echo last words >&2; exit 3");
+  StartStranger("echo before; read x <&7; echo last words >&2; exit 3");
   ASSERT_TRUE(Adopt(pid_).ok());
   ASSERT_TRUE(
       launcher_.AttachOutput(pid_, std::move(out_.read_end), std::move(err_.read_end)).ok());
   EXPECT_TRUE(absl::IsAlreadyExists(
       launcher_.AttachOutput(pid_, MakePipe().read_end, MakePipe().read_end)));
+  Release();
   EXPECT_THAT(AwaitExit().stderr_tail, HasSubstr("last words"));
   EXPECT_TRUE(
       absl::IsNotFound(launcher_.AttachOutput(pid_, MakePipe().read_end, MakePipe().read_end)));
