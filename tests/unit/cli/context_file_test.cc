@@ -59,7 +59,7 @@ TEST_F(ContextFileTest, FlagsGoBeforeTheEnvironmentAndThatBeforeTheFile) {
 }
 
 TEST_F(ContextFileTest, WhatIsMalformedIsToldWithItsPlaceAndOnlyWhenItIsNeeded) {
-  const auto refusal = [this](const std::string& text) {
+  const auto refusal = [](const std::string& text) {
     const auto file = ParseContextFile(text, "c.toml");
     EXPECT_EQ(ExitCodeOf(file.status()), kExitUsage) << text;
     return std::string(file.status().message());
