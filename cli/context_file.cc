@@ -135,6 +135,7 @@ const NamedContext* ContextFile::Find(absl::string_view name) const {
 
 absl::Status ContextFile::NoSuchContext(absl::string_view name) const {
   std::vector<std::string> names;
+  names.reserve(contexts.size());
   for (const NamedContext& context : contexts) names.push_back(context.name);
   const std::string nearest = Nearest(name, names);
   return UsageError(absl::StrCat("there is no context \"", name, "\" in ", path,

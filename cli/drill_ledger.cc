@@ -222,6 +222,7 @@ uint64_t DrillLedger::acknowledged_connections() const {
 std::vector<std::string> DrillLedger::notes() const {
   absl::MutexLock lock(&mutex_);
   std::vector<std::string> texts;
+  texts.reserve(notes_.size());
   for (const auto& [text, times] : notes_) {
     texts.push_back(times == 1 ? text : absl::StrCat(text, " (", times, " times)"));
   }

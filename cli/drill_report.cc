@@ -112,8 +112,10 @@ std::string DrillJson(const DrillReport& report, const DrillOptions& options) {
     total += row.figures;
   }
   std::vector<std::string> journals;
+  journals.reserve(report.journals.size());
   for (const DrillJournal& journal : report.journals) journals.push_back(JournalJson(journal));
   std::vector<std::string> notes;
+  notes.reserve(report.notes.size());
   for (const std::string& note : report.notes) notes.push_back(JsonString(note));
   return absl::StrCat("{", Number("seed", options.seed), ", \"workers\": ", options.workers,
                       ", \"connections\": ", options.connections, ", \"rows\": [",

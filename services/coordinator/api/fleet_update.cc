@@ -76,7 +76,7 @@ void Fleet::UpdateChecked(const v1::UpdateServerRequest& request,
                              "is having its workers replaced already; nothing was changed"));
   }
   const auto finish = [this, name, changes = update->changes,
-                       answer = std::move(answer)](const absl::StatusOr<uint32_t>& restarted) {
+                       answer](const absl::StatusOr<uint32_t>& restarted) {
     if (!restarted.ok()) return answer(AfterStored(restarted.status()));
     v1::UpdateServerResponse response;
     *response.mutable_server() = View(servers_.at(name));

@@ -117,7 +117,7 @@ class JobManager final : public jobs::WorkerPort,
   absl::StatusOr<v1::ListJobsResponse> List(const v1::ListJobsRequest& request) const;
   void Cancel(const std::string& name, std::function<void(absl::StatusOr<v1::Job>)> answer);
   void ListTasks(const std::string& server,
-                 std::function<void(absl::StatusOr<v1::ListTasksResponse>)> answer);
+                 const std::function<void(absl::StatusOr<v1::ListTasksResponse>)>& answer);
   // Calls back with the body of a part, at once or later.
   void ReadPart(JobEntry& job, const jobs::ResultIndex::Entry& part,
                 std::function<void(absl::StatusOr<std::shared_ptr<const std::string>>)> answer);
@@ -213,7 +213,7 @@ class JobManager final : public jobs::WorkerPort,
   // job_manager_workers.cc: workers.
   void Connect(Seat& seat);
   Seat* FindSeat(jobs::WorkerId id);
-  void OnHello(jobs::WorkerId id, v1::ComputeHello hello);
+  void OnHello(jobs::WorkerId id, const v1::ComputeHello& hello);
   void OnLinkClosed(jobs::WorkerId id, const absl::Status& status);
   void WithTasks(const std::string& server, std::function<void()> go_on);
   void WakeWaiting(const std::string& server);

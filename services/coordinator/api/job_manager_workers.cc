@@ -78,9 +78,7 @@ void JobManager::Connect(Seat& seat) {
       ComputeLink::Handlers{
           .on_hello =
               [this, post, id](v1::ComputeHello hello) {
-                post([this, id, hello = std::move(hello)]() mutable {
-                  OnHello(id, std::move(hello));
-                });
+                post([this, id, hello = std::move(hello)] { OnHello(id, hello); });
               },
           .on_result =
               [this, post, id](jobs::ChunkId chunk, jobs::ChunkOutcome outcome) {
@@ -110,7 +108,7 @@ JobManager::Seat* JobManager::FindSeat(jobs::WorkerId id) {
   return &seat->second;
 }
 
-void JobManager::OnHello(jobs::WorkerId id, v1::ComputeHello hello) {
+void JobManager::OnHello(jobs::WorkerId id, const v1::ComputeHello& hello) {
   Seat* seat = FindSeat(id);
   if (seat == nullptr || seat->joined || stopping_) return;
   seat->joined = true;
@@ -244,8 +242,9 @@ void JobManager::WakeWaiting(const std::string& server) {
   }
 }
 
-void JobManager::ListTasks(const std::string& server,
-                           std::function<void(absl::StatusOr<v1::ListTasksResponse>)> answer) {
+void JobManager::ListTasks(
+    const std::string& server,
+    const std::function<void(absl::StatusOr<v1::ListTasksResponse>)>& answer) {
   if (absl::Status status = CheckServer(server); !status.ok()) return answer(status);
   const ServerState& state = servers_.at(server);
   if (!state.tasks.has_value()) {

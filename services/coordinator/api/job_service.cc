@@ -169,8 +169,9 @@ grpc::ServerUnaryReactor* JobServiceImpl::ListJobs(grpc::CallbackServerContext* 
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   post_([this, reactor, request, response] {
     auto listed = manager_.List(*request);
+    const absl::Status status = listed.status();
     if (listed.ok()) *response = *std::move(listed);
-    reactor->Finish(rpc::ToGrpc(listed.status()));
+    reactor->Finish(rpc::ToGrpc(status));
   });
   return reactor;
 }
@@ -181,8 +182,9 @@ grpc::ServerUnaryReactor* JobServiceImpl::CancelJob(grpc::CallbackServerContext*
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
   post_([this, reactor, request, response] {
     manager_.Cancel(request->id(), [reactor, response](absl::StatusOr<v1::Job> job) {
+      const absl::Status status = job.status();
       if (job.ok()) *response->mutable_job() = *std::move(job);
-      reactor->Finish(rpc::ToGrpc(job.status()));
+      reactor->Finish(rpc::ToGrpc(status));
     });
   });
   return reactor;
@@ -195,8 +197,9 @@ grpc::ServerUnaryReactor* JobServiceImpl::ListTasks(grpc::CallbackServerContext*
   post_([this, reactor, request, response] {
     manager_.ListTasks(ServerNameOrDefault(request->server()),
                        [reactor, response](absl::StatusOr<v1::ListTasksResponse> tasks) {
+                         const absl::Status status = tasks.status();
                          if (tasks.ok()) *response = *std::move(tasks);
-                         reactor->Finish(rpc::ToGrpc(tasks.status()));
+                         reactor->Finish(rpc::ToGrpc(status));
                        });
   });
   return reactor;

@@ -201,7 +201,8 @@ void JobStore::AppendResults(JobId id, const ResultPart& part,
 }
 
 void JobStore::End(JobId id, std::string end, Done done) {
-  Enqueue(end.size(), [this, id, end = std::move(end), done = std::move(done)] {
+  const size_t bytes = end.size();
+  Enqueue(bytes, [this, id, end = std::move(end), done = std::move(done)] {
     const absl::string_view body[] = {end};
     const absl::Status added = AddRow(id, {.type = RecordType::kEnd}, body).status();
     for (const auto& [first, size] : std::exchange(open_[id].segments, {})) {

@@ -96,7 +96,7 @@ ExitRecord Supervisor::Examine(const Process& process, ProcessExit exit) {
           .reason = std::move(death.reason),
           .ended_by = std::move(death.ended_by),
           .running = std::move(evidence.running),
-          .stack = crash.stack.empty() ? process.stacks : std::move(crash.stack)};
+          .stack = crash.stack.empty() ? process.stacks : crash.stack};
 }
 
 void Supervisor::RecordDeath(Process& process, ExitRecord record) {

@@ -1,4 +1,5 @@
 // UpdateServer.
+#include "services/coordinator/state/sqlite.h"
 #include "tests/unit/coordinator_api/fleet_change_fixture.h"
 
 namespace center::coordinator {
@@ -188,6 +189,21 @@ TEST_F(FleetUpdateTest, UnknownServersAndMalformedSettings) {
   v1::UpdateServerRequest request;
   request.mutable_spec()->set_compute_threads(17);
   EXPECT_EQ(ReasonOf(Update(request)), "INVALID_FIELDS");
+}
+
+TEST_F(FleetUpdateTest, WhatCannotBeStoredIsAnsweredAndChangesNothing) {
+  StartReady(1);
+  auto database = state::Database::Open(data_dir_->database());
+  ASSERT_TRUE(database.ok()) << database.status();
+  ASSERT_TRUE(database
+                  ->Execute("CREATE TRIGGER full BEFORE INSERT ON servers BEGIN "
+                            "SELECT RAISE(ABORT, 'no room'); END")
+                  .ok());
+  auto answer = Update(Idle(60));
+  ASSERT_TRUE(answer->has_value());
+  EXPECT_THAT((*answer)->status().ToString(), HasSubstr("no room"));
+  EXPECT_FALSE(Get().spec().has_idle_timeout() && Get().spec().idle_timeout().seconds() == 60);
+  EXPECT_EQ(launcher_->launches, 1);
 }
 
 TEST_F(FleetUpdateTest, APureComputePoolBindsNothing) {
