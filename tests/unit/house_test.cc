@@ -158,7 +158,10 @@ bool MayInclude(const std::string& from, const std::string& to) {
   if (from == to || to == "common") return true;
   if (to == "common/rpc") return from != "common" && from != "common/http";
   if (to == "common/http") return EndsWith(from, "/api") || EndsWith(from, "/main");
-  if (from == "cli") return to == "worker/journal";  // centerctl journal verify|dump|repair
+  if (from == "cli") {
+    // centerctl journal verify|dump|repair; tail --direct merges streams as the coordinator does.
+    return to == "worker/journal" || to == "coordinator/relay";
+  }
   const std::string process = from.substr(0, from.find('/'));
   if (process != to.substr(0, to.find('/'))) return false;
   if (EndsWith(from, "/main")) return true;
@@ -332,6 +335,7 @@ TEST(HouseRulesTest, IncludesFollowTheDirections) {
   allowed("services/worker/main.cc", "services/worker/api/service.h");
   allowed("services/coordinator/relay/a.cc", "services/common/rpc/status.h");
   allowed("cli/journal.cc", "services/worker/journal/journal.h");
+  allowed("cli/direct_payloads.cc", "services/coordinator/relay/merged_stream.h");
   allowed("tests/unit/x/a.cc", "services/worker/api/service.h");
 
   allowed("services/worker/api/a.cc", "services/common/http/server.h");
