@@ -17,6 +17,11 @@ constexpr uint32_t kSubscribersMax = 256;
 constexpr uint64_t kPayloadBytesMax = 64 << 20;
 constexpr uint64_t kRecordBytesLimit = 4 << 20;
 
+void AddDirect(CLI::App& command, bool* direct) {
+  command.add_flag("--direct", *direct,
+                   "Subscribers read from the workers themselves, not through the coordinator");
+}
+
 void AddIngest(CLI::App* noun, Selection& selection) {
   CLI::App* ingest = noun->add_subcommand(
       "ingest", "Send as fast as the server takes it, and count at every station");
@@ -47,6 +52,7 @@ void AddIngest(CLI::App* noun, Selection& selection) {
                    "Readers that receive and count everything meanwhile (default 0)")
       ->type_name("N")
       ->check(WholeNumber(0, kSubscribersMax));
+  AddDirect(*ingest, &options->direct);
   ingest->footer(
       "The payloads are stored in the server's journal like any others. Exit code 1 when the "
       "counts\n"
@@ -54,7 +60,8 @@ void AddIngest(CLI::App* noun, Selection& selection) {
       "(a Gap in its stream) counts as accounted for, and is told.\n"
       "\n"
       "Examples:\n"
-      "  centerctl bench ingest --duration 10s --subscribers 1");
+      "  centerctl bench ingest --duration 10s --subscribers 1\n"
+      "  centerctl bench ingest --subscribers 1 --direct");
   OnSelected(ingest, selection, [options](Context& context) -> absl::Status {
     if (options->payload_bytes == 0 || options->payload_bytes > kPayloadBytesMax) {
       return UsageError("--payload-bytes must be 1 to 64MiB");
@@ -75,6 +82,7 @@ void AddLatency(CLI::App* noun, Selection& selection) {
   AddByteSize(*latency, "--payload-bytes", &options->payload_bytes,
               "Bytes of each payload, at least 16 (default 100)");
   AddDuration(*latency, "--duration", &options->duration, "How long to send (default 5s)");
+  AddDirect(*latency, &options->direct);
   latency->footer("Examples:\n  centerctl bench latency --rate 1000 -o json");
   OnSelected(latency, selection, [options](Context& context) -> absl::Status {
     if (options->payload_bytes < 16 || options->payload_bytes > kPayloadBytesMax) {

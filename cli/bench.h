@@ -20,6 +20,7 @@ struct BenchIngestOptions {
   absl::Duration duration = absl::Seconds(5);
   uint64_t count = 0;
   uint32_t subscribers = 0;
+  bool direct = false;  // they read from the workers themselves
 };
 absl::Status BenchIngest(Context& context, const BenchIngestOptions& options);
 
@@ -28,6 +29,7 @@ struct BenchLatencyOptions {
   uint64_t rate = 10'000;
   uint64_t payload_bytes = 100;
   absl::Duration duration = absl::Seconds(5);
+  bool direct = false;
 };
 absl::Status BenchLatency(Context& context, const BenchLatencyOptions& options);
 

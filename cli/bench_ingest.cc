@@ -135,9 +135,10 @@ absl::StatusOr<Report> Measure(Context& context, const BenchIngestOptions& optio
   std::vector<std::unique_ptr<Subscriber>> subscribers;
   if (!server.empty()) {
     ASSIGN_OR_RETURN(before, JournalEnds(context, server));
-    ASSIGN_OR_RETURN(const auto channel, context.Channel());
+    const Route route = options.direct ? Route::kDirect : Route::kRelayed;
     for (uint32_t i = 0; i < options.subscribers; ++i) {
-      subscribers.push_back(std::make_unique<Subscriber>(channel, server, before, nullptr));
+      ASSIGN_OR_RETURN(auto source, OpenPayloads(context, FollowFrom(server, before), route));
+      subscribers.push_back(std::make_unique<Subscriber>(std::move(source), nullptr));
     }
   }
   context.Say(options.count > 0 ? absl::StrCat("sending ", FormatCount(options.count),

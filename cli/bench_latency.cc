@@ -120,7 +120,8 @@ absl::Status BenchLatency(Context& context, const BenchLatencyOptions& options) 
     return absl::FailedPreconditionError("a server with framing chunk cannot be measured");
   }
   ASSIGN_OR_RETURN(const v1::Cursor before, JournalEnds(context, options.server));
-  ASSIGN_OR_RETURN(const auto channel, context.Channel());
+  ASSIGN_OR_RETURN(auto source, OpenPayloads(context, FollowFrom(options.server, before),
+                                             options.direct ? Route::kDirect : Route::kRelayed));
   ASSIGN_OR_RETURN(const ScopedFd fd, ConnectToTarget(target));
   LatencyReport report;
   // Bounded: an hour of a million a second grows as it comes.
@@ -128,7 +129,7 @@ absl::Status BenchLatency(Context& context, const BenchLatencyOptions& options) 
   report.sorted_ns.reserve(static_cast<size_t>(std::min(
       kReserveMax, absl::ToDoubleSeconds(options.duration) * static_cast<double>(options.rate))));
   uint64_t foreign = 0;  // payloads that carry no stamp: somebody else's
-  Subscriber subscriber(channel, options.server, before, [&](absl::string_view payload) {
+  Subscriber subscriber(std::move(source), [&](absl::string_view payload) {
     const int64_t now = NowNanos();
     uint64_t stamp = 0;
     if (!absl::SimpleHexAtoi(payload.substr(0, kStampBytes), &stamp)) {

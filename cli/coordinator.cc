@@ -310,8 +310,9 @@ void AddCoordinatorCommands(CLI::App& root, Selection& selection) {
       ->type_name("FILE")
       ->envname("CENTER_CONFIG");
   start
-      ->add_option("--http", flags->http,
-                   "Where it serves HTTP; this version serves none: off (default off)")
+      ->add_option(
+          "--http", flags->http,
+          "Where it serves /livez, /readyz and /metrics (default 127.0.0.1:7071 where free)")
       ->type_name("ADDR|off");
   AddChoice(*start, "--log-format", &flags->log_format, {"text", "json"}, "How it logs");
   AddChoice(*start, "--log-level", &flags->log_level, {"trace", "debug", "info", "warn", "error"},

@@ -39,6 +39,7 @@ absl::string_view HintFor(absl::string_view reason) {
       {"NEEDS_STOP",
        "`centerctl server stop NAME`, the same command again, `centerctl server start NAME`."},
       {"WORKER_UNAVAILABLE", "`centerctl worker list` shows what the workers are doing."},
+      {"WORKER_UNREACHABLE", "Without --direct the coordinator passes on what it says."},
       {"JOB_NOT_FOUND", "`centerctl job list` shows what there is."},
       {"JOB_ENDED", "`centerctl job get JOB` shows how it ended."},
       {"JOB_LIMIT", "`centerctl job list --state running` shows what runs; cancel some, or wait."},

@@ -6,10 +6,12 @@
 
 namespace center::cli {
 
-Follower::Follower(Context& context, v1::StreamPayloadsRequest request, Process process)
+Follower::Follower(Context& context, v1::StreamPayloadsRequest request, Process process,
+                   Route route)
     : context_(context),
       request_(std::move(request)),
       process_(std::move(process)),
+      route_(route),
       reconnector_(context) {
   if (request_.start().has_cursor()) cursor_.Set(request_.start().cursor());
 }
@@ -21,18 +23,17 @@ void Follower::Interrupt() {
 }
 
 absl::Status Follower::Run() {
-  ASSIGN_OR_RETURN(const auto channel, context_.Channel());
   for (;;) {
-    ASSIGN_OR_RETURN(const Outcome outcome, RunStream(channel));
+    ASSIGN_OR_RETURN(const Outcome outcome, RunStream());
     if (outcome == Outcome::kEnded) return absl::OkStatus();
     // What was dealt with stays so: the next call starts behind it.
     if (!cursor_.empty()) *request_.mutable_start()->mutable_cursor() = cursor_.cursor();
   }
 }
 
-absl::StatusOr<Follower::Outcome> Follower::RunStream(
-    const std::shared_ptr<grpc::Channel>& channel) {
-  PayloadStream stream(channel, request_);
+absl::StatusOr<Follower::Outcome> Follower::RunStream() {
+  ASSIGN_OR_RETURN(auto source, OpenPayloads(context_, request_, route_));
+  PayloadStream stream(std::move(source));
   {
     absl::MutexLock lock(&mutex_);
     if (reconnector_.stopped()) return Outcome::kEnded;

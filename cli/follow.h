@@ -15,12 +15,13 @@
 
 namespace center::cli {
 
-// Calls StreamPayloads and, when it follows and the line breaks, calls it again from the cursor.
+// Reads a server's payloads and, when it follows and the line breaks, calls again from the cursor.
 class Follower {
  public:
   // Gets each message, and moves the cursor on behind what it has dealt with. False: enough.
   using Process = std::function<absl::StatusOr<bool>(const StreamMessage&)>;
-  Follower(Context& context, v1::StreamPayloadsRequest request, Process process);
+  Follower(Context& context, v1::StreamPayloadsRequest request, Process process,
+           Route route = Route::kRelayed);
   Follower(const Follower&) = delete;
   Follower& operator=(const Follower&) = delete;
 
@@ -33,12 +34,13 @@ class Follower {
 
  private:
   enum class Outcome { kEnded, kAgain };
-  // One call of the rpc.
-  absl::StatusOr<Outcome> RunStream(const std::shared_ptr<grpc::Channel>& channel);
+  // One stream.
+  absl::StatusOr<Outcome> RunStream();
 
   Context& context_;
   v1::StreamPayloadsRequest request_;
   const Process process_;
+  const Route route_;
   Reconnector reconnector_;
   CursorTracker cursor_;
   absl::Mutex mutex_;

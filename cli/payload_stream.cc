@@ -4,9 +4,7 @@
 #include <google/protobuf/wire_format_lite.h>
 
 #include "absl/strings/str_cat.h"
-#include "center/v1/payload.grpc.pb.h"  // how gRPC serialises the request
 #include "grpcpp/support/proto_buffer_reader.h"
-#include "services/common/rpc/status.h"
 #include "services/common/status_macros.h"
 
 namespace center::cli {
@@ -14,8 +12,6 @@ namespace {
 
 using google::protobuf::internal::WireFormatLite;
 using google::protobuf::io::CodedInputStream;
-
-constexpr char kMethod[] = "/center.v1.PayloadService/StreamPayloads";
 
 constexpr uint32_t LengthTag(int field) {
   return WireFormatLite::MakeTag(field, WireFormatLite::WIRETYPE_LENGTH_DELIMITED);
@@ -27,7 +23,7 @@ constexpr uint32_t kSizesTag = LengthTag(v1::PayloadBatch::kSizesFieldNumber);
 constexpr uint32_t kDataTag = LengthTag(v1::PayloadBatch::kDataFieldNumber);
 
 absl::Status Malformed() {
-  return absl::DataLossError("the coordinator sent a message that is no StreamPayloadsResponse");
+  return absl::DataLossError("a message was received that is no StreamPayloadsResponse");
 }
 
 // Adds one batch to `counts` and leaves the input after it.
@@ -97,19 +93,9 @@ absl::Status ParseStreamMessage(absl::string_view bytes, StreamMessage* message)
   return input.ConsumedEntireMessage() ? absl::OkStatus() : Malformed();
 }
 
-PayloadStream::PayloadStream(std::shared_ptr<grpc::Channel> channel,
-                             const v1::StreamPayloadsRequest& request)
-    : channel_(std::move(channel)) {
-  // What a generated stub does, but with bytes instead of a message as the answer.
-  static const grpc::internal::RpcMethod method(kMethod,
-                                                grpc::internal::RpcMethod::SERVER_STREAMING);
-  reader_.reset(grpc::internal::ClientReaderFactory<grpc::ByteBuffer>::Create(
-      channel_.get(), method, &call_, request));
-}
-
 bool PayloadStream::Read(StreamMessage* message) {
   grpc::ByteBuffer buffer;
-  if (!reader_->Read(&buffer)) return false;
+  if (!source_->Next(&buffer)) return false;
   std::vector<grpc::Slice> slices;
   if (!buffer.Dump(&slices).ok()) {
     malformed_ = Malformed();
@@ -129,7 +115,7 @@ bool PayloadStream::ReadCounts(StreamCounts* counts, StreamMessage* rest) {
   rest->batches.clear();
   rest->gap.reset();
   rest->progress.reset();
-  if (!reader_->Read(&buffer)) return false;
+  if (!source_->Next(&buffer)) return false;
   grpc::ProtoBufferReader source(&buffer);
   CodedInputStream input(&source);
   malformed_ = Malformed();
@@ -151,8 +137,8 @@ bool PayloadStream::ReadCounts(StreamCounts* counts, StreamMessage* rest) {
 }
 
 absl::Status PayloadStream::Finish() {
-  if (!malformed_.ok()) call_.TryCancel();
-  const absl::Status status = rpc::FromGrpc(reader_->Finish());
+  if (!malformed_.ok()) source_->Cancel();
+  const absl::Status status = source_->Finish();
   return malformed_.ok() ? status : malformed_;
 }
 

@@ -1,17 +1,18 @@
-// PayloadService.StreamPayloads as fast as it can be read: messages are taken as bytes and their
+// A server's payloads as fast as they can be read: messages are taken as bytes and their
 // batches are looked at in place.
 #pragma once
 
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "absl/status/status.h"
 #include "absl/strings/string_view.h"
 #include "absl/types/optional.h"
 #include "center/v1/payload.pb.h"
+#include "cli/payload_source.h"
 #include "grpcpp/grpcpp.h"
-#include "grpcpp/support/sync_stream.h"
 #include "services/common/payload_batch.h"
 
 namespace center::cli {
@@ -32,10 +33,12 @@ struct StreamCounts {
   uint64_t bytes = 0;
 };
 
-// One call. Read and Finish on one thread; Cancel on any.
+// One stream. Read and Finish on one thread; Cancel on any.
 class PayloadStream {
  public:
-  PayloadStream(std::shared_ptr<grpc::Channel> channel, const v1::StreamPayloadsRequest& request);
+  explicit PayloadStream(std::unique_ptr<PayloadSource> source) : source_(std::move(source)) {}
+  PayloadStream(std::shared_ptr<grpc::Channel> channel, const v1::StreamPayloadsRequest& request)
+      : PayloadStream(RelayedPayloads(std::move(channel), request)) {}
   PayloadStream(const PayloadStream&) = delete;
   PayloadStream& operator=(const PayloadStream&) = delete;
 
@@ -44,14 +47,12 @@ class PayloadStream {
   // The same, but adds up the sizes without touching the payloads' bytes; gap and progress
   // are put into *rest.
   bool ReadCounts(StreamCounts* counts, StreamMessage* rest);
-  // How the stream ended, as the coordinator said it (not yet passed through FromRpc).
+  // How the stream ended, as it was said there (not yet passed through FromRpc).
   absl::Status Finish();
-  void Cancel() { call_.TryCancel(); }
+  void Cancel() { source_->Cancel(); }
 
  private:
-  grpc::ClientContext call_;
-  std::shared_ptr<grpc::Channel> channel_;
-  std::unique_ptr<grpc::ClientReader<grpc::ByteBuffer>> reader_;
+  const std::unique_ptr<PayloadSource> source_;
   std::string bytes_;
   absl::Status malformed_;
 };

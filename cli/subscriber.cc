@@ -10,6 +10,8 @@ namespace {
 
 constexpr auto kCountPollInterval = std::chrono::milliseconds(2);
 
+}  // namespace
+
 v1::StreamPayloadsRequest FollowFrom(const std::string& server, const v1::Cursor& from) {
   v1::StreamPayloadsRequest request;
   request.set_server(server);
@@ -17,8 +19,6 @@ v1::StreamPayloadsRequest FollowFrom(const std::string& server, const v1::Cursor
   request.set_follow(true);
   return request;
 }
-
-}  // namespace
 
 absl::StatusOr<v1::Cursor> JournalEnds(Context& context, const std::string& server) {
   ASSIGN_OR_RETURN(const auto channel, context.Channel());
@@ -45,11 +45,8 @@ uint64_t PayloadsBetween(const v1::Cursor& before, const v1::Cursor& after) {
   return sum;
 }
 
-Subscriber::Subscriber(std::shared_ptr<grpc::Channel> channel, const std::string& server,
-                       const v1::Cursor& from, Visit visit)
-    : visit_(std::move(visit)),
-      stream_(std::move(channel), FollowFrom(server, from)),
-      thread_([this] { Run(); }) {}
+Subscriber::Subscriber(std::unique_ptr<PayloadSource> source, Visit visit)
+    : visit_(std::move(visit)), stream_(std::move(source)), thread_([this] { Run(); }) {}
 
 void Subscriber::Run() {
   StreamMessage message;

@@ -6,6 +6,7 @@
 #include <memory>
 #include <string>
 #include <thread>
+#include <utility>
 
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
@@ -20,14 +21,20 @@ absl::StatusOr<v1::Cursor> JournalEnds(Context& context, const std::string& serv
 // Payloads between two such answers.
 uint64_t PayloadsBetween(const v1::Cursor& before, const v1::Cursor& after);
 
+// What such a reader asks for.
+v1::StreamPayloadsRequest FollowFrom(const std::string& server, const v1::Cursor& from);
+
 // Reads a server's payloads from a cursor on, on a thread of its own, until it is stopped.
 class Subscriber {
  public:
   // `visit` (may be null: payloads are only counted, without touching their bytes) is called on the
   // subscriber's thread for each payload.
   using Visit = std::function<void(absl::string_view payload)>;
+  Subscriber(std::unique_ptr<PayloadSource> source, Visit visit);
   Subscriber(std::shared_ptr<grpc::Channel> channel, const std::string& server,
-             const v1::Cursor& from, Visit visit);
+             const v1::Cursor& from, Visit visit)
+      : Subscriber(RelayedPayloads(std::move(channel), FollowFrom(server, from)),
+                   std::move(visit)) {}
   Subscriber(const Subscriber&) = delete;
   Subscriber& operator=(const Subscriber&) = delete;
   ~Subscriber() { (void)Stop(); }

@@ -22,6 +22,7 @@ struct TailFlags {
   uint64_t count = 0;
   bool follow = false;
   bool no_follow = false;
+  bool direct = false;
 };
 
 // What --from, --cursor and --subscription say together.
@@ -63,6 +64,7 @@ absl::Status Tail(Context& context, const TailFlags& flags) {
   options.subscription = flags.subscription;
   options.cursor_file = flags.cursor_file;
   options.count = flags.count;
+  if (flags.direct) options.route = Route::kDirect;
   options.format =
       context.globals().format == Format::kDefault ? Format::kPretty : context.globals().format;
   return Tailer(context, options).Run();
@@ -88,6 +90,8 @@ void AddTailCommand(CLI::App& root, Selection& selection) {
       "--no-follow", flags->no_follow,
       "End after the payloads that are stored now; starts at earliest unless --from says "
       "otherwise");
+  tail->add_flag("--direct", flags->direct,
+                 "Read from the workers themselves; the coordinator only says where they are");
   AddFilterFlags(*tail, flags->filter);
   tail->add_option("--worker", flags->worker, "Only what this worker received (default/0)")
       ->type_name("WORKER");
@@ -108,6 +112,7 @@ void AddTailCommand(CLI::App& root, Selection& selection) {
       "  centerctl tail --from earliest --count 10\n"
       "  centerctl tail games --kind json --contains '\"error\"'\n"
       "  centerctl tail -o raw --no-follow > payloads.txt\n"
+      "  centerctl tail games --direct --cursor place.json\n"
       "  centerctl tail --subscription billing -o json | ./consumer");
   OnSelected(tail, selection, [flags](Context& context) { return Tail(context, *flags); });
 }

@@ -22,8 +22,9 @@ Tailer::Tailer(Context& context, TailOptions options)
     : context_(context),
       options_(std::move(options)),
       printer_(options_.format, context.out(), context.out_style()),
-      follower_(context, options_.request,
-                [this](const StreamMessage& message) { return Process(message); }) {}
+      follower_(
+          context, options_.request,
+          [this](const StreamMessage& message) { return Process(message); }, options_.route) {}
 
 absl::Status Tailer::Run() {
   SignalWatcher watcher([this](int) { follower_.Interrupt(); });

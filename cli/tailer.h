@@ -18,6 +18,7 @@ struct TailOptions {
   std::string cursor_file;   // and save it here
   uint64_t count = 0;        // end after so many; 0: no limit
   Format format = Format::kPretty;
+  Route route = Route::kRelayed;
 };
 
 // Prints until the stream ends, `count` is reached, Ctrl-C, or nobody reads stdout any more. When

@@ -7,13 +7,13 @@ set -euo pipefail
 
 build_packages=(
   build-essential ca-certificates ccache cmake git mold ninja-build pkg-config
-  libabsl-dev libasio-dev libbenchmark-dev libcli11-dev libdw-dev libedit-dev libfmt-dev libgmock-dev libgrpc++-dev libgrpc-dev
+  libabsl-dev libasio-dev libbenchmark-dev libcli11-dev libcpp-httplib-dev libdw-dev libedit-dev libfmt-dev libgmock-dev libgrpc++-dev libgrpc-dev
   libgtest-dev libisal-dev libprotobuf-dev libre2-dev libsimdjson-dev libspdlog-dev libsqlite3-dev libssl-dev libtomlplusplus-dev
-  protobuf-compiler protobuf-compiler-grpc
+  prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc
 )
 ci_packages=(
   clang-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev llvm-19 shellcheck
-  bsdutils jq libtbb-dev parallel procps python3 python3-grpc-tools python3-grpcio rsyslog socat util-linux
+  bsdutils jq libtbb-dev parallel procps prometheus python3 python3-grpc-tools python3-grpcio rsyslog socat util-linux
 )
 # The last release whose modules build with Debian 12's own Go (1.19).
 grpcurl_for_old_go=v1.8.7

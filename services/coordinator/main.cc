@@ -36,7 +36,7 @@ struct Flags {
   std::string data_dir = DefaultDataDir();
   std::vector<std::string> listen = {"unix:" + DefaultRuntimeDir() + "/center.sock",
                                      "127.0.0.1:7070"};
-  std::string http = "off";
+  std::string http;  // "": the default
   bool insecure = false;
   std::string log_format = "text";
   std::string log_level = "info";
@@ -93,9 +93,11 @@ void AddFlags(CLI::App& app, Flags& flags) {
                  "Serve gRPC here: unix:/path or host:port (port 0: any). May be repeated")
       ->allow_extra_args(false)
       ->capture_default_str();
-  app.add_option("--http", flags.http, "Where HTTP is served; this version serves none: off")
-      ->check(CLI::IsMember({"off"}))
-      ->capture_default_str();
+  app.add_option(
+         "--http", flags.http,
+         "Serve /livez, /readyz and /metrics here: host:port (port 0: any), or off. Without "
+         "encryption, to everybody who can reach it")
+      ->default_str("127.0.0.1:7071 where that is free");
   app.add_flag("--insecure", flags.insecure,
                "Allow addresses beyond loopback without encryption or authentication");
   app.add_option("--log-format", flags.log_format, "text or json")
@@ -250,6 +252,8 @@ int Run(const Flags& flags, FleetFile fleet, const std::vector<std::string>& arg
   if (!logging.ok()) return Fail(logging, kExitUsage);
   auto addresses = ListenAddresses(flags);
   if (!addresses.ok()) return Fail(addresses.status(), kExitUsage);
+  auto http = ParseHttpOptions(flags.http);
+  if (!http.ok()) return Fail(http.status(), kExitUsage);
   auto job_store_bytes = ParseByteSize(flags.job_store_bytes);
   if (!job_store_bytes.ok()) return Fail(job_store_bytes.status(), kExitUsage);
   JobLimits jobs;
@@ -269,6 +273,7 @@ int Run(const Flags& flags, FleetFile fleet, const std::vector<std::string>& arg
   }
   auto coordinator = Coordinator::Create({.data_dir = flags.data_dir,
                                           .listen = *std::move(addresses),
+                                          .http = *std::move(http),
                                           .worker_program = *std::move(worker),
                                           .log_format = flags.log_format,
                                           .log_level = flags.log_level,

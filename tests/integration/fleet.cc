@@ -51,7 +51,8 @@ v1::ServerSpec SmallSpec(uint32_t workers, v1::Framing framing) {
 
 Fleet::Fleet(Options options)
     : data_dir_(options.data_dir.empty() ? dir_ / "data" : options.data_dir),
-      extra_args_(std::move(options.extra_args)) {
+      extra_args_(std::move(options.extra_args)),
+      http_(std::move(options.http)) {
   AdoptOrphans();
   Start();
 }
@@ -81,7 +82,7 @@ std::shared_ptr<grpc::Channel> Fleet::NewChannel() const {
 }
 
 void Fleet::Start() {
-  std::vector<std::string> args = {"--data-dir", data_dir_, "--listen", address(), "--http", "off"};
+  std::vector<std::string> args = {"--data-dir", data_dir_, "--listen", address(), "--http", http_};
   args.insert(args.end(), extra_args_.begin(), extra_args_.end());
   coordinator_ =
       std::make_unique<Process>(Process::Options{.program = Binary("center-coordinator"),

@@ -29,6 +29,7 @@ class Fleet {
   struct Options {
     std::string data_dir;                 // empty: in the fleet's own folder
     std::vector<std::string> extra_args;  // for center-coordinator
+    std::string http = "off";             // --http
   };
   Fleet() : Fleet(Options()) {}
   explicit Fleet(Options options);
@@ -75,6 +76,7 @@ class Fleet {
   TempDir dir_;
   std::string data_dir_;
   std::vector<std::string> extra_args_;
+  std::string http_;
   std::unique_ptr<Process> coordinator_;
   std::shared_ptr<grpc::Channel> channel_;
 };

@@ -142,6 +142,7 @@ std::string IncludeOf(const std::string& line) {
 // "worker/main", "cli" …. Files directly in a process's folder are its wiring, as main.cc is.
 std::string LayerOf(const std::string& path) {
   if (StartsWith(path, "services/common/rpc/")) return "common/rpc";
+  if (StartsWith(path, "services/common/http/")) return "common/http";
   if (StartsWith(path, "services/common/")) return "common";
   if (StartsWith(path, "cli/")) return "cli";
   if (!StartsWith(path, "services/")) return "";
@@ -155,8 +156,12 @@ std::string LayerOf(const std::string& path) {
 
 bool MayInclude(const std::string& from, const std::string& to) {
   if (from == to || to == "common") return true;
-  if (to == "common/rpc") return from != "common";
-  if (from == "cli") return to == "worker/journal";  // centerctl journal verify|dump|repair
+  if (to == "common/rpc") return from != "common" && from != "common/http";
+  if (to == "common/http") return EndsWith(from, "/api") || EndsWith(from, "/main");
+  if (from == "cli") {
+    // centerctl journal verify|dump|repair; tail --direct merges streams as the coordinator does.
+    return to == "worker/journal" || to == "coordinator/relay";
+  }
   const std::string process = from.substr(0, from.find('/'));
   if (process != to.substr(0, to.find('/'))) return false;
   if (EndsWith(from, "/main")) return true;
@@ -193,6 +198,9 @@ std::string BadInclude(const std::string& path, const std::string& include) {
   }
   if ((include == "asio.hpp" || StartsWith(include, "asio/")) && !MayUseAsio(path, layer)) {
     return "Asio has no place in " + layer;
+  }
+  if ((include == "httplib.h" || StartsWith(include, "prometheus/")) && layer != "common/http") {
+    return "HTTP and metrics libraries have no place in " + layer;
   }
   if (proto && IsPure(layer)) return "protobuf has no place in " + layer;
   const std::string target = LayerOf(include);
@@ -327,8 +335,16 @@ TEST(HouseRulesTest, IncludesFollowTheDirections) {
   allowed("services/worker/main.cc", "services/worker/api/service.h");
   allowed("services/coordinator/relay/a.cc", "services/common/rpc/status.h");
   allowed("cli/journal.cc", "services/worker/journal/journal.h");
+  allowed("cli/direct_payloads.cc", "services/coordinator/relay/merged_stream.h");
   allowed("tests/unit/x/a.cc", "services/worker/api/service.h");
 
+  allowed("services/worker/api/a.cc", "services/common/http/server.h");
+  allowed("services/common/http/a.cc", "services/common/fd.h");
+
+  forbidden("services/common/a.cc", "services/common/http/server.h");
+  forbidden("services/common/http/a.cc", "services/common/rpc/status.h");
+  forbidden("services/worker/journal/a.cc", "services/common/http/metrics.h");
+  forbidden("cli/a.cc", "services/common/http/metrics.h");
   forbidden("services/common/a.cc", "services/common/rpc/status.h");
   forbidden("services/common/a.cc", "services/worker/journal/journal.h");
   forbidden("services/worker/ingest/a.cc", "services/worker/journal/journal.h");
@@ -353,6 +369,12 @@ TEST(HouseRulesTest, GrpcAsioAndProtobufStayInTheirPlaces) {
   EXPECT_THAT(CheckInclude("services/worker/api/a.cc", "tests/fakes/clock.h"),
               ElementsAre(HasSubstr("includes a test")));
 
+  EXPECT_THAT(CheckInclude("services/worker/api/a.cc", "httplib.h"),
+              ElementsAre(HasSubstr("have no place in worker/api")));
+  EXPECT_THAT(CheckInclude("services/coordinator/api/a.cc", "prometheus/text_serializer.h"),
+              ElementsAre(HasSubstr("have no place in coordinator/api")));
+
+  EXPECT_THAT(CheckInclude("services/common/http/a.cc", "httplib.h"), IsEmpty());
   EXPECT_THAT(CheckInclude("services/worker/api/a.cc", "grpcpp/grpcpp.h"), IsEmpty());
   EXPECT_THAT(CheckInclude("services/coordinator/main.cc", "grpcpp/grpcpp.h"), IsEmpty());
   EXPECT_THAT(CheckInclude("services/worker/ingest/a.cc", "asio/io_context.hpp"), IsEmpty());

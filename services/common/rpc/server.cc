@@ -12,8 +12,8 @@
 #include "grpc/health/v1/health.pb.h"
 #include "grpcpp/ext/channelz_service_plugin.h"
 #include "grpcpp/ext/proto_server_reflection_plugin.h"
-#include "grpcpp/generic/generic_stub.h"
 #include "grpcpp/health_check_service_interface.h"
+#include "services/common/rpc/callback_threads.h"
 #include "services/common/status_macros.h"
 
 namespace center::rpc {
@@ -32,32 +32,6 @@ absl::Status RefuseLiveUnixSocket(const std::string& path) {
         absl::StrCat("unix:", path, " is in use: another process is listening there"));
   }
   return absl::OkStatus();
-}
-
-// gRPC ends the threads that run callbacks when the last channel or server that used them goes.
-// When that happens on one of these very threads (a call that is over held the last channel) it
-// aborts the process. So one channel with one call, made once and never destroyed, keeps them for
-// good.
-void KeepCallbackThreads() {
-  struct Anchor {
-    std::shared_ptr<grpc::Channel> channel =
-        grpc::CreateChannel("unix:/dev/null", grpc::InsecureChannelCredentials());
-    grpc::GenericStub stub{channel};
-    grpc::ClientContext context;
-    grpc::Slice nothing;
-    grpc::ByteBuffer request{&nothing, 1};
-    grpc::ByteBuffer response;
-  };
-  // volatile: a pointer that nobody reads is not stored at all, and what it points to would be a
-  // leak.
-  static Anchor* const volatile anchor = [] {
-    auto* made = new Anchor;
-    // Fails at once: nobody listens there.
-    made->stub.UnaryCall(&made->context, "/", {}, &made->request, &made->response,
-                         [](const grpc::Status&) {});
-    return made;
-  }();
-  (void)anchor;
 }
 
 }  // namespace

@@ -29,6 +29,7 @@
 #include "services/coordinator/api/server_service.h"
 #include "services/coordinator/api/spec.h"
 #include "services/coordinator/api/stack_helper.h"
+#include "services/coordinator/api/start_event.h"
 #include "services/coordinator/api/subscriptions.h"
 #include "services/coordinator/relay/payload_relay.h"
 #include "services/coordinator/supervision/event_loop.h"
@@ -150,6 +151,23 @@ struct Coordinator::Parts {
     };
   }
 
+  OpsDependencies OpsSources() {
+    return {
+        .post = post,
+        .figures =
+            [this] {
+              return CoordinatorFigures{
+                  .fleet = fleet.Figures(),
+                  .jobs_active = jobs.active_count(),
+                  .job_chunks_in_flight = jobs.chunks_in_flight(),
+                  .payload_streams = relay.stream_count(),
+                  .start_time_seconds = static_cast<double>(self.start_time().seconds())};
+            },
+        .stopping = [this] { return stop_requests > 0 || ended; },
+        .version = CENTER_VERSION,
+    };
+  }
+
   HostDuties::Dependencies DutyDependencies() {
     return {
         .loop = &loop,
@@ -184,8 +202,6 @@ struct Coordinator::Parts {
     if (health != nullptr) health->SetServingStatus("center.v1/server/" + server, serving);
   }
   absl::Status Serve();
-  // Says that this coordinator is there, and how the one before has ended.
-  absl::Status Announce();
   void OnSignal(const SignalPipe::Arrival& arrival);
   // `why`: who wants it, for people.
   void OnStopRequested(const std::string& why);
@@ -226,6 +242,7 @@ struct Coordinator::Parts {
   relay::PayloadRelay relay;
   rpc::BoundServer bound;
   std::unique_ptr<HandoverServer> handovers;
+  std::unique_ptr<http::Server> http;  // null: off. Asks the loop, so it ends before that does
 
   // Control thread.
   int stop_requests = 0;
@@ -263,7 +280,11 @@ absl::Status Coordinator::Parts::Serve() {
     self.add_addresses(ValidUtf8(address.ToString()));
     spdlog::info("serving gRPC on {}", address.ToString());
   }
-  RETURN_IF_ERROR(Announce());
+  ASSIGN_OR_RETURN(http, ServeOps(options.http, CoordinatorPages(OpsSources())));
+  ASSIGN_OR_RETURN(const auto before, store->BeginRun({.version = CENTER_VERSION,
+                                                       .pid = ::getpid(),
+                                                       .start_time = RealClock().Wall()}));
+  events.Append(StartEvent(before, data_dir.path()));
   const std::string handover_path = data_dir.HandoverPath();
   ASSIGN_OR_RETURN(handovers, HandoverServer::Listen(
                                   loop, handover_path, [this](Handover handover, int64_t pid) {
@@ -271,30 +292,6 @@ absl::Status Coordinator::Parts::Serve() {
                                   }));
   return fleet.Reconcile({.coordinator = AddressForWorkers(bound.addresses),
                           .handover = absl::StrCat("unix:", handover_path)});
-}
-
-absl::Status Coordinator::Parts::Announce() {
-  ASSIGN_OR_RETURN(const auto before, store->BeginRun({.version = CENTER_VERSION,
-                                                       .pid = ::getpid(),
-                                                       .start_time = RealClock().Wall()}));
-  v1::Event event = CoordinatorEvent(v1::EVENT_TYPE_COORDINATOR_STARTED, "");
-  std::string reason = absl::StrCat("version ", CENTER_VERSION, ", process ", ::getpid(),
-                                    ", data directory ", data_dir.path());
-  if (before.has_value()) {
-    absl::StrAppend(&reason, "; the one before (version ", before->version, ", process ",
-                    before->pid,
-                    before->ended ? ") ended in order"
-                                  : ") did not end in order: it was killed or crashed, or the "
-                                    "machine went down");
-    (*event.mutable_details())["previous_ended"] = before->ended ? "true" : "false";
-    (*event.mutable_details())["previous_pid"] = absl::StrCat(before->pid);
-    (*event.mutable_details())["previous_version"] = before->version;
-  }
-  event.set_reason(std::move(reason));
-  (*event.mutable_details())["version"] = CENTER_VERSION;
-  (*event.mutable_details())["pid"] = absl::StrCat(::getpid());
-  events.Append(std::move(event));
-  return absl::OkStatus();
 }
 
 void Coordinator::Parts::OnSignal(const SignalPipe::Arrival& arrival) {
@@ -339,6 +336,7 @@ void Coordinator::Parts::EndServing() {
   // Shutdown waits for open calls, and those need the control thread to end.
   ending = std::thread([this] {
     relay.EndStreams();
+    http.reset();
     bound.server->Shutdown(std::chrono::system_clock::now() + kCallsTimeout);
     bound.server->Wait();
     loop.Stop();

@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "services/common/clock.h"
 #include "services/common/net_address.h"
+#include "services/coordinator/api/coordinator_ops.h"
 #include "services/coordinator/api/host_duties.h"
 #include "services/coordinator/api/job_manager.h"
 #include "services/coordinator/state/store.h"
@@ -20,6 +21,7 @@ namespace center::coordinator {
 struct CoordinatorOptions {
   std::string data_dir;
   std::vector<NetAddress> listen;   // at least one; TCP port 0: the kernel chooses
+  HttpOptions http;                 // off unless it is said where
   std::string worker_program;       // path of center-worker
   std::string log_format = "text";  // of the workers
   std::string log_level = "info";

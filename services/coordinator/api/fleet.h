@@ -38,6 +38,7 @@
 #include "services/coordinator/api/archive_readers.h"
 #include "services/coordinator/api/call_deadlines.h"
 #include "services/coordinator/api/event_log.h"
+#include "services/coordinator/api/fleet_figures.h"
 #include "services/coordinator/api/fleet_observer.h"
 #include "services/coordinator/api/launch.h"
 #include "services/coordinator/api/request_log.h"
@@ -137,6 +138,7 @@ class Fleet final : public supervision::Observer {
       const std::string& name,
       std::function<void(absl::StatusOr<v1::GetWorkerStacksResponse>)> answer) const;
   void CountInto(v1::Coordinator* coordinator) const;
+  FleetFigures Figures() const;
 
   // Workers' lines. A worker that Register refuses must end.
   absl::Status Register(const v1::Hello& hello, std::shared_ptr<WorkerLine> line);
@@ -186,6 +188,7 @@ class Fleet final : public supervision::Observer {
     bool adopted = false;              // it was launched by an earlier coordinator
     bool handed_over = false;          // and has brought what it kept
     v1::WorkerStats stats;
+    absl::optional<uint64_t> committed_offset;  // as the worker was told; absent: no subscription
   };
   struct StartWaiter {
     SteadyTime deadline;
@@ -325,6 +328,7 @@ class Fleet final : public supervision::Observer {
   std::map<std::string, Entry> servers_;
   std::set<std::string> dirty_;    // to be settled
   std::set<std::string> stopped_;  // their last worker has ended
+  DeathCounts deaths_;
   bool settle_posted_ = false;
   bool shutting_down_ = false;
   std::function<void()> shutdown_done_;

@@ -138,6 +138,7 @@ void Fleet::SendCommitted(const Found& found) {
     spdlog::error("worker {}: the committed offset is not known: {}", worker, offset.status());
     return;
   }
+  found.seat->committed_offset = *offset;
   found.seat->line->SendCommitted(*offset);
 }
 
@@ -147,6 +148,7 @@ void Fleet::OnSlotChanged(absl::string_view server, const supervision::SlotView&
   if (found == servers_.end()) return;
   Seat& seat = found->second.seats[slot.slot];
   if (slot.pid != seat.pid) {
+    if (seat.pid != 0 && slot.last_exit.has_value()) ++deaths_[{name, slot.last_exit->cause}];
     if (seat.pid != 0 && slot.last_exit.has_value() && deps_.observer != nullptr) {
       const std::string worker = WorkerName(name, slot.slot);
       deps_.observer->OnWorkerExited(worker, seat.pid, *slot.last_exit, RunningTasks(worker));

@@ -122,6 +122,9 @@ class JobManager final : public jobs::WorkerPort,
   void ReadPart(JobEntry& job, const jobs::ResultIndex::Entry& part,
                 std::function<void(absl::StatusOr<std::shared_ptr<const std::string>>)> answer);
 
+  size_t active_count() const { return active_.size(); }
+  size_t chunks_in_flight() const { return scheduler_.chunks_in_flight(); }
+
   // "job j7 countdown, input 4711": what a worker ran, as its flight recorder tells it.
   std::string DescribeRunning(jobs::ChunkId chunk, uint64_t input) const;
 

@@ -1,7 +1,5 @@
 #include "services/coordinator/relay/channel_cache.h"
 
-#include "services/common/net_address.h"
-#include "services/common/rpc/channel.h"
 #include "services/common/status_macros.h"
 
 namespace center::relay {
@@ -13,11 +11,11 @@ absl::StatusOr<std::shared_ptr<grpc::Channel>> ChannelCache::Get(const WorkerEnd
   if (found != entries_.end()) {
     if (found->second.endpoint == endpoint) return found->second.channel;
     // A stream that has not heard of the newer process yet must not take its channel away.
-    if (found->second.endpoint.generation > endpoint.generation) return rpc::MakeChannel(address);
+    if (found->second.endpoint.generation > endpoint.generation) return connect_(address);
   }
   // A new process: a good moment to let go of the channels of those that are gone.
   absl::erase_if(entries_, [](const auto& item) { return item.second.channel.use_count() == 1; });
-  Entry entry{endpoint, rpc::MakeChannel(address)};
+  Entry entry{endpoint, connect_(address)};
   std::shared_ptr<grpc::Channel> channel = entry.channel;
   entries_[endpoint.worker] = std::move(entry);
   return channel;

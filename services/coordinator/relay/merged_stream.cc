@@ -61,8 +61,8 @@ bool IsWorkersAnswer(const absl::Status& status) {
 }  // namespace
 
 MergedStream::MergedStream(WorkerDirectory& directory, ChannelCache& channels,
-                           std::function<void()> wake)
-    : directory_(directory), channels_(channels), wake_(std::move(wake)) {}
+                           std::function<void()> wake, Archives archives)
+    : directory_(directory), channels_(channels), wake_(std::move(wake)), archives_(archives) {}
 
 MergedStream::~MergedStream() {
   Actions actions;
@@ -332,7 +332,9 @@ void MergedStream::CallIfDue(size_t index, Actions* actions) {
   lane.upstream = std::make_shared<Upstream>(
       weak_from_this(), index, lane.endpoint,
       RequestFor(plan_, lane.endpoint.worker, lane.next_offset, /*joins_late=*/opened_,
-                 /*follow=*/plan_.follow && !lane.endpoint.archived));
+                 /*follow=*/plan_.follow && !lane.endpoint.archived),
+      lane.endpoint.archived && archives_ == Archives::kRelayed ? Upstream::Service::kRelay
+                                                                : Upstream::Service::kWorker);
   actions->start.push_back(lane.upstream);
 }
 

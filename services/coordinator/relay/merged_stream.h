@@ -48,7 +48,12 @@ class MergedStream final : public Upstream::Listener,
     absl::Status status;
   };
 
-  MergedStream(WorkerDirectory& directory, ChannelCache& channels, std::function<void()> wake);
+  // Whom archived workers are read from: a process at their address that has opened their journal,
+  // or a coordinator there, which sees to that.
+  enum class Archives { kOpened, kRelayed };
+
+  MergedStream(WorkerDirectory& directory, ChannelCache& channels, std::function<void()> wake,
+               Archives archives = Archives::kOpened);
   ~MergedStream() override;
 
   // Calls the workers. Once, before the first Poll; what goes wrong is told by Poll.
@@ -114,6 +119,7 @@ class MergedStream final : public Upstream::Listener,
   WorkerDirectory& directory_;
   ChannelCache& channels_;
   const std::function<void()> wake_;
+  const Archives archives_;
 
   StreamPlan plan_;  // set by Start, before anything that reads it exists; constant then
 

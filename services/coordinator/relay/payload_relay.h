@@ -63,6 +63,8 @@ class PayloadRelay final
   struct Options {
     // More streams (of both kinds) than this are refused with RESOURCE_EXHAUSTED.
     size_t streams_max = 1000;
+    // How workers are connected to.
+    ChannelCache::Connect connect = rpc::MakeChannel;
   };
 
   // `on_committed(server)` is called after a subscription of the server was committed or deleted,

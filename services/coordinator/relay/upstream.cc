@@ -7,7 +7,8 @@
 namespace center::relay {
 namespace {
 
-constexpr char kMethod[] = "/center.v1.WorkerService/StreamPayloads";
+constexpr char kWorkerMethod[] = "/center.v1.WorkerService/StreamPayloads";
+constexpr char kRelayMethod[] = "/center.v1.PayloadService/StreamPayloads";
 
 grpc::ByteBuffer ToByteBuffer(const std::string& bytes) {
   const grpc::Slice slice(bytes);
@@ -17,11 +18,12 @@ grpc::ByteBuffer ToByteBuffer(const std::string& bytes) {
 }  // namespace
 
 Upstream::Upstream(std::weak_ptr<Listener> listener, size_t lane, WorkerEndpoint endpoint,
-                   const std::string& request)
+                   const std::string& request, Service service)
     : listener_(std::move(listener)),
       lane_(lane),
       endpoint_(std::move(endpoint)),
-      request_(ToByteBuffer(request)) {}
+      request_(ToByteBuffer(request)),
+      method_(service == Service::kWorker ? kWorkerMethod : kRelayMethod) {}
 
 void Upstream::Start(ChannelCache& channels) {
   auto channel = channels.Get(endpoint_);
@@ -39,7 +41,7 @@ void Upstream::Start(ChannelCache& channels) {
   }
   self_ = shared_from_this();
   stub_ = std::make_unique<grpc::GenericStub>(*std::move(channel));
-  stub_->PrepareBidiStreamingCall(&context_, kMethod, grpc::StubOptions(), this);
+  stub_->PrepareBidiStreamingCall(&context_, method_, grpc::StubOptions(), this);
   AddHold();
   StartWriteLast(&request_, grpc::WriteOptions());
   StartRead(&message_);

@@ -15,7 +15,8 @@
 
 namespace center::relay {
 
-// A call of WorkerService.StreamPayloads that reads one message at a time, when told to.
+// A call of WorkerService.StreamPayloads (or of PayloadService's, which answers alike) that reads
+// one message at a time, when told to.
 //
 //   made ─Start─▶ reading ─message─▶ idle ─Read─▶ reading … ─end─▶ done
 //                    └───────────── Close (any time) ──────────────▶ done
@@ -38,9 +39,12 @@ class Upstream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::By
     virtual void OnUpstreamDone(const Upstream* from, size_t lane, const absl::Status& status) = 0;
   };
 
+  // What is called at the endpoint's address: the worker's own service, or a coordinator's.
+  enum class Service { kWorker, kRelay };
+
   // `lane` is for the listener. `request` is a serialised StreamPayloadsRequest.
   Upstream(std::weak_ptr<Listener> listener, size_t lane, WorkerEndpoint endpoint,
-           const std::string& request);
+           const std::string& request, Service service = Service::kWorker);
 
   // Makes the call and starts the first read. Once; does nothing after Close.
   void Start(ChannelCache& channels);
@@ -58,6 +62,7 @@ class Upstream final : public grpc::ClientBidiReactor<grpc::ByteBuffer, grpc::By
   const size_t lane_;
   const WorkerEndpoint endpoint_;
   const grpc::ByteBuffer request_;
+  const char* const method_;
   std::unique_ptr<grpc::GenericStub> stub_;  // keeps the channel
   grpc::ClientContext context_;
   grpc::ByteBuffer message_;  // owned by the read that is under way

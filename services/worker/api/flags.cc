@@ -123,6 +123,17 @@ void AddProcessFlags(CLI::App& app, Flags* flags) {
         return absl::optional<NetAddress>(std::move(address));
       },
       "Where to register: unix:/path or host:port. Without it the worker stands alone", "");
+  AddParsed<absl::optional<NetAddress>>(
+      app, "--http", &flags->http,
+      [](const std::string& text) -> absl::StatusOr<absl::optional<NetAddress>> {
+        if (text == "off") return absl::optional<NetAddress>();
+        ASSIGN_OR_RETURN(NetAddress address, ParseNetAddress(text));
+        if (address.is_unix) return absl::InvalidArgumentError("use host:port, or off");
+        return absl::optional<NetAddress>(std::move(address));
+      },
+      "Serve /livez, /readyz and /metrics here: host:port (port 0: any), or off. Without "
+      "encryption, to everybody who can reach it",
+      "off");
   app.add_option("--host", flags->host, "Where to accept producers when no socket is inherited")
       ->capture_default_str();
   app.add_option("--port", flags->port,

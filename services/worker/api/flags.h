@@ -16,6 +16,7 @@ struct Flags {
   std::string name = "default/0";  // "<server>/<slot>"
   NetAddress listen;               // where WorkerService is served
   absl::optional<NetAddress> coordinator;
+  absl::optional<NetAddress> http;  // where probes and metrics are served; absent: nowhere
   std::string host = "127.0.0.1";  // host and port: only without an inherited socket
   uint16_t port = 5000;
   uint32_t max_subscribers = 1000;

@@ -10,7 +10,9 @@ namespace {
 
 constexpr auto kWindow = std::chrono::seconds(1);
 
-absl::string_view CauseName(ingest::RejectCause cause) {
+}  // namespace
+
+absl::string_view RejectCauseName(ingest::RejectCause cause) {
   switch (cause) {
     case ingest::RejectCause::kConnectionLimit:
       return "connection-limit";
@@ -30,8 +32,6 @@ absl::string_view CauseName(ingest::RejectCause cause) {
   return "unknown";
 }
 
-}  // namespace
-
 RejectFeed::RejectFeed(std::string worker, Clock& clock, std::function<void(v1::Event)> send)
     : worker_(std::move(worker)),
       clock_(clock),
@@ -39,6 +39,7 @@ RejectFeed::RejectFeed(std::string worker, Clock& clock, std::function<void(v1::
       window_start_(clock.Steady()) {}
 
 void RejectFeed::OnReject(const ingest::RejectedConnection& rejected) {
+  ++counts_[rejected.cause];
   OpenWindow();
   if (sent_ >= kEventsPerSecondMax) {
     ++suppressed_;
@@ -49,7 +50,7 @@ void RejectFeed::OnReject(const ingest::RejectedConnection& rejected) {
                               absl::StrCat(rejected.peer, ": ", rejected.reason), clock_);
   auto& details = *event.mutable_details();
   details["peer"] = rejected.peer;
-  details["cause"] = std::string(CauseName(rejected.cause));
+  details["cause"] = std::string(RejectCauseName(rejected.cause));
   details["stream_position"] = absl::StrCat(rejected.stream_position);
   send_(std::move(event));
 }

@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <functional>
+#include <map>
 #include <string>
 
 #include "center/v1/event.pb.h"
@@ -11,6 +12,9 @@
 #include "services/worker/ingest/ingest_server.h"
 
 namespace center::worker {
+
+// "frame-timeout", …: in event details and metrics.
+absl::string_view RejectCauseName(ingest::RejectCause cause);
 
 // Lives on the ingest thread.
 class RejectFeed {
@@ -23,6 +27,9 @@ class RejectFeed {
   // Call about every second: tells what was left out.
   void Tick();
 
+  // Since the beginning, by cause.
+  const std::map<ingest::RejectCause, uint64_t>& counts() const { return counts_; }
+
  private:
   void OpenWindow();
 
@@ -32,6 +39,7 @@ class RejectFeed {
   SteadyTime window_start_;
   uint32_t sent_ = 0;        // in this window
   uint64_t suppressed_ = 0;  // not told yet
+  std::map<ingest::RejectCause, uint64_t> counts_;
 };
 
 }  // namespace center::worker

@@ -59,12 +59,14 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Create(Flags flags, InheritedFds
   ASSIGN_OR_RETURN(worker->handover_,
                    HandoverClient::Create(worker->flags_.name, worker->token_, fds));
   RETURN_IF_ERROR(worker->StartIngest(std::move(fds)));
+  RETURN_IF_ERROR(worker->StartHttp());
   worker->Register();
   return worker;
 }
 
 Worker::~Worker() {
   if (finisher_.joinable()) finisher_.join();
+  http_.reset();
   if (registry_ != nullptr) registry_->Stop();
   ingest_.reset();
   if (server_.server != nullptr) {
@@ -184,6 +186,7 @@ void Worker::MakeRegistry() {
   };
   handlers.on_committed = [this](absl::optional<uint64_t> offset) {
     if (journal_ != nullptr && !IsArchive()) journal_->SetCommittedOffset(offset);
+    loop_.post([this, offset] { committed_ = offset; });
   };
   handlers.on_unknown = [this](const absl::Status& status) {
     loop_.post([this, status] { OnUnknown(status); });
@@ -299,6 +302,7 @@ void Worker::FinishDrain() {
     (void)service_->AwaitNoStreams(kStreamsEndTimeout);  // the rest is cancelled
     server_.server->Shutdown(std::chrono::system_clock::now());
     const bool stuck = !compute_->Stop(compute_told_ ? absl::ZeroDuration() : flags_.cancel_grace);
+    http_.reset();  // while the loop still answers what it asks
     loop_.post([this, flushed, stuck] {
       if (!flushed.ok()) {
         spdlog::error("the journal could not be flushed: {}", flushed);

@@ -18,6 +18,7 @@
 
 #include "absl/status/statusor.h"
 #include "services/common/clock.h"
+#include "services/common/http/server.h"
 #include "services/common/rpc/server.h"
 #include "services/common/scoreboard.h"
 #include "services/worker/api/compute_host.h"
@@ -27,6 +28,7 @@
 #include "services/worker/api/registry_client.h"
 #include "services/worker/api/reject_feed.h"
 #include "services/worker/api/tail_signal.h"
+#include "services/worker/api/worker_ops.h"
 #include "services/worker/api/worker_service.h"
 #include "services/worker/ingest/ingest_server.h"
 #include "services/worker/journal/journal.h"
@@ -106,6 +108,8 @@ class Worker {
   void FinishDrain();
   v1::Heartbeat MakeHeartbeat() const;
   void AddIngestStats(v1::WorkerStats* stats) const;
+  absl::Status StartHttp();
+  OpsSnapshot Snapshot() const;
   void SendEvent(v1::Event event);
 
   const Flags flags_;
@@ -145,6 +149,8 @@ class Worker {
   std::unique_ptr<RejectFeed> rejects_;
   std::unique_ptr<ingest::IngestServer> ingest_;  // null with --no-listen
   std::vector<journal::Record> records_;          // of the group being appended
+  absl::optional<uint64_t> committed_;            // as the coordinator has told
+  std::unique_ptr<http::Server> http_;            // null: off; asks the loop
   std::thread finisher_;
 };
 

@@ -2,6 +2,8 @@
 #include <chrono>
 #include <utility>
 
+#include "absl/strings/str_cat.h"
+#include "services/common/log.h"
 #include "services/worker/api/process_stats.h"
 #include "services/worker/api/worker.h"
 #include "services/worker/api/worker_messages.h"
@@ -65,6 +67,46 @@ v1::Heartbeat Worker::MakeHeartbeat() const {
   stats.set_resident_bytes(process.resident_bytes);
   SetDuration(process.cpu_time, stats.mutable_cpu_time());
   return heartbeat;
+}
+
+absl::Status Worker::StartHttp() {
+  if (!flags_.http.has_value()) return absl::OkStatus();
+  auto server =
+      http::Server::Start(*flags_.http, WorkerPages({.worker = flags_.name,
+                                                     .version = CENTER_VERSION,
+                                                     .post = loop_.post,
+                                                     .snapshot = [this] { return Snapshot(); }}));
+  if (!server.ok()) {
+    return absl::Status(server.status().code(),
+                        absl::StrCat("--http: ", server.status().message()));
+  }
+  http_ = *std::move(server);
+  spdlog::info("serving HTTP on {}", http_->address().ToString());
+  return absl::OkStatus();
+}
+
+OpsSnapshot Worker::Snapshot() const {
+  OpsSnapshot snapshot;
+  v1::Heartbeat heartbeat = MakeHeartbeat();
+  snapshot.state = state_ == State::kStarting ? "STARTING"
+                   : state_ == State::kReady  ? "READY"
+                                              : "DRAINING";
+  snapshot.figures.server = flags_.name.substr(0, flags_.name.find('/'));
+  snapshot.figures.slot = flags_.ingest.slot;
+  snapshot.figures.ready = state_ == State::kReady;
+  snapshot.figures.stats = std::move(*heartbeat.mutable_stats());
+  snapshot.figures.committed_offset = committed_;
+  if (ingest_ != nullptr) snapshot.ingest = ingest_->counters();
+  if (rejects_ != nullptr) snapshot.rejects = rejects_->counts();
+  if (journal_ != nullptr) snapshot.sync = journal_->sync_stats();
+  snapshot.has_coordinator = registry_ != nullptr;
+  if (registry_ != nullptr) {
+    const SteadyTime since = registry_->alone_since();
+    const SteadyTime now = clock_.Steady();
+    if (since <= now) snapshot.alone_for = absl::FromChrono(now - since);
+  }
+  snapshot.streams_max = flags_.max_subscribers;
+  return snapshot;
 }
 
 void Worker::AddIngestStats(v1::WorkerStats* stats) const {

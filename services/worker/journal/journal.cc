@@ -112,6 +112,8 @@ uint64_t Journal::synced_end() const { return segments_->synced_end(); }
 uint64_t Journal::disk_bytes() const { return segments_->disk_bytes(); }
 uint64_t Journal::corrupt_records() const { return segments_->corrupt_records(); }
 
+SyncStats Journal::sync_stats() const { return maintenance_->sync_stats(); }
+
 absl::StatusOr<uint64_t> Journal::OffsetAtTime(int64_t time_ns) const {
   // max_time_ns never decreases, so the first record received at or after a time is the first whose
   // max_time_ns is: in the last segment that begins before it, or at the next one's beginning.

@@ -94,6 +94,12 @@ struct Record {
   absl::string_view body;
 };
 
+// Rounds of fdatasync that had something to sync and succeeded, and what they took together.
+struct SyncStats {
+  uint64_t rounds = 0;
+  absl::Duration time;
+};
+
 class Journal {
  public:
   // Opens the journal in options.dir, which is created when missing. Only the last segment is
@@ -121,6 +127,7 @@ class Journal {
   uint64_t synced_end() const;       // survives a power loss (since Open, grows from first_offset)
   uint64_t disk_bytes() const;       // of the segments
   uint64_t corrupt_records() const;  // damaged places found since Open
+  SyncStats sync_stats() const;
 
   // The base offset of the first record received at or after that time; visible_end when there is
   // none. Any thread.

@@ -63,6 +63,11 @@ absl::Status Maintenance::AwaitSynced(uint64_t offset) {
   return absl::CancelledError("the journal was closed");
 }
 
+SyncStats Maintenance::sync_stats() const {
+  absl::MutexLock lock(&mutex_);
+  return sync_stats_;
+}
+
 void Maintenance::Run() {
   absl::Time next_sync = absl::Now() + options_.sync_interval;
   for (;;) {
@@ -93,12 +98,14 @@ void Maintenance::Sync() {
     return;
   }
   const Writer::Unsynced unsynced = writer_->TakeUnsynced();
+  const SteadyTime start = dependencies_.clock->Steady();
   if (absl::Status status = SyncFiles(unsynced); !status.ok()) {
     writer_->Fail(status);
     absl::MutexLock lock(&mutex_);
     failed_ = true;
     return;
   }
+  const absl::Duration took = absl::FromChrono(dependencies_.clock->Steady() - start);
   segments_->set_synced_end(unsynced.end_offset);
   const bool publish =
       options_.durability == Durability::kSynced && segments_->visible_end() < unsynced.end_offset;
@@ -107,6 +114,10 @@ void Maintenance::Sync() {
     if (dependencies_.on_visible) dependencies_.on_visible(unsynced.end_offset);
   }
   absl::MutexLock lock(&mutex_);
+  if (!unsynced.files.empty()) {
+    ++sync_stats_.rounds;
+    sync_stats_.time += took;
+  }
   synced_end_ = unsynced.end_offset;
 }
 

@@ -36,6 +36,7 @@ class Maintenance {
   void NotifyRetention() ABSL_LOCKS_EXCLUDED(mutex_);
   // Returns when everything below `offset` is synced, or with the failure that prevents it.
   absl::Status AwaitSynced(uint64_t offset) ABSL_LOCKS_EXCLUDED(mutex_);
+  SyncStats sync_stats() const ABSL_LOCKS_EXCLUDED(mutex_);
 
  private:
   void Run();
@@ -52,12 +53,13 @@ class Maintenance {
   std::vector<std::string> inherited_;  // the thread's
   std::string last_complaint_;          // the thread's: says a lasting failure once
 
-  absl::Mutex mutex_;
+  mutable absl::Mutex mutex_;
   bool stop_ ABSL_GUARDED_BY(mutex_) = false;
   bool sync_wanted_ ABSL_GUARDED_BY(mutex_) = false;
   bool retention_wanted_ ABSL_GUARDED_BY(mutex_) = false;
   bool failed_ ABSL_GUARDED_BY(mutex_) = false;
   uint64_t synced_end_ ABSL_GUARDED_BY(mutex_) = 0;
+  SyncStats sync_stats_ ABSL_GUARDED_BY(mutex_);
   std::thread thread_;
 };
 

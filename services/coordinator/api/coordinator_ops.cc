@@ -1,0 +1,138 @@
+#include "services/coordinator/api/coordinator_ops.h"
+
+#include <utility>
+#include <vector>
+
+#include "absl/strings/str_cat.h"
+#include "services/common/http/ask.h"
+#include "services/common/log.h"
+#include "services/common/status_macros.h"
+#include "services/coordinator/api/launch.h"
+
+namespace center::coordinator {
+namespace {
+
+using http::Check;
+using http::MetricSet;
+using supervision::SlotState;
+
+constexpr absl::string_view kHttpDefault = "127.0.0.1:7071";
+
+std::string Silent() {
+  return absl::StrCat("has not answered within ", absl::FormatDuration(kOpsAnswerTimeout));
+}
+
+void AddFleet(const FleetFigures& fleet, MetricSet* metrics) {
+  auto& wanted = metrics->Gauge("center_server_workers_wanted",
+                                "Workers that a server is to have; 0 while it is stopped.");
+  for (const FleetFigures::Server& server : fleet.servers) {
+    wanted.Add(server.workers_wanted, {{"server", server.name}});
+  }
+  auto& states = metrics->Gauge("center_workers", "Worker slots by state.");
+  for (const SlotState state : {SlotState::kStarting, SlotState::kReady, SlotState::kDraining,
+                                SlotState::kStopped, SlotState::kBackoff, SlotState::kFailed}) {
+    const auto count = fleet.workers_by_state.find(state);
+    states.Add(count == fleet.workers_by_state.end() ? 0 : static_cast<double>(count->second),
+               {{"state", std::string(supervision::SlotStateName(state))}});
+  }
+  auto& restarts = metrics->Counter("center_worker_restarts_total",
+                                    "Processes launched in a slot after its first one.");
+  for (const http::WorkerFigures& worker : fleet.workers) {
+    const auto count = fleet.restarts.find(WorkerName(worker.server, worker.slot));
+    if (count == fleet.restarts.end()) continue;
+    restarts.Add(static_cast<double>(count->second),
+                 http::WorkerLabels(worker.server, worker.slot));
+  }
+  auto& deaths = metrics->Counter("center_worker_exits_total",
+                                  "Worker processes that ended, by cause; since this coordinator "
+                                  "started.");
+  for (const auto& [key, count] : fleet.deaths) {
+    deaths.Add(static_cast<double>(count),
+               {{"server", key.first}, {"cause", std::string(DeathCauseName(key.second))}});
+  }
+  http::AddWorkerMetrics(fleet.workers, metrics);
+}
+
+}  // namespace
+
+MetricSet CoordinatorMetrics(const CoordinatorFigures& figures, const std::string& version) {
+  MetricSet metrics;
+  http::AddBuildInfo(version, &metrics);
+  metrics.Gauge("center_coordinator_start_time_seconds", "When it started, since the epoch.")
+      .Add(figures.start_time_seconds);
+  metrics.Gauge("center_coordinator_payload_streams", "Payload streams that are relayed.")
+      .Add(static_cast<double>(figures.payload_streams));
+  metrics.Gauge("center_jobs_active", "Jobs that have not ended.")
+      .Add(static_cast<double>(figures.jobs_active));
+  metrics.Gauge("center_job_chunks_in_flight", "Chunks of jobs that workers have.")
+      .Add(static_cast<double>(figures.job_chunks_in_flight));
+  AddFleet(figures.fleet, &metrics);
+  return metrics;
+}
+
+http::Handler CoordinatorPages(const OpsDependencies& dependencies) {
+  const auto stopping = [=] {
+    return http::Ask<bool>(dependencies.post, dependencies.stopping, kOpsAnswerTimeout);
+  };
+  return http::OpsPages(
+      {.process = absl::StrCat("center-coordinator ", dependencies.version),
+       .live =
+           [=] {
+             const bool answers = stopping().has_value();
+             return std::vector<Check>{
+                 {.name = "control-thread", .detail = answers ? "" : Silent(), .ok = answers}};
+           },
+       .ready =
+           [=] {
+             const absl::optional<bool> ends = stopping();
+             std::vector<Check> checks = {{.name = "control-thread",
+                                           .detail = ends.has_value() ? "" : Silent(),
+                                           .ok = ends.has_value()}};
+             if (ends.has_value()) {
+               checks.push_back(
+                   {.name = "serving", .detail = *ends ? "it is stopping" : "", .ok = !*ends});
+             }
+             return checks;
+           },
+       .metrics = [=]() -> absl::StatusOr<MetricSet> {
+         const auto figures = http::Ask<CoordinatorFigures>(dependencies.post, dependencies.figures,
+                                                            kOpsAnswerTimeout);
+         if (!figures.has_value()) {
+           return absl::UnavailableError(absl::StrCat("the control thread ", Silent()));
+         }
+         return CoordinatorMetrics(*figures, dependencies.version);
+       }});
+}
+
+absl::StatusOr<HttpOptions> ParseHttpOptions(const std::string& text) {
+  if (text == "off") return HttpOptions{};
+  HttpOptions options{.off = false, .required = !text.empty()};
+  auto address = ParseNetAddress(text.empty() ? kHttpDefault : text);
+  if (!address.ok()) {
+    return absl::InvalidArgumentError(absl::StrCat("--http: ", address.status().message()));
+  }
+  if (address->is_unix) {
+    return absl::InvalidArgumentError(
+        absl::StrCat("--http ", text, ": HTTP is served at host:port, or off"));
+  }
+  options.address = *std::move(address);
+  return options;
+}
+
+absl::StatusOr<std::unique_ptr<http::Server>> ServeOps(const HttpOptions& options,
+                                                       const http::Handler& handler) {
+  if (options.off) return nullptr;
+  auto server = http::Server::Start(options.address, handler);
+  if (server.ok()) {
+    spdlog::info("serving HTTP on {}", (*server)->address().ToString());
+    return server;
+  }
+  if (options.required) {
+    return absl::Status(server.status().code(),
+                        absl::StrCat("--http: ", server.status().message()));
+  }
+  spdlog::warn("no HTTP: {}; --http says where it is to be served, or off", server.status());
+  return nullptr;
+}
+
+}  // namespace center::coordinator
