@@ -49,8 +49,7 @@ void AddGlobalFlags(CLI::App& root, GlobalFlags& flags) {
                   "A coordinator by name (default: the one in use; see `context`; env "
                   "CENTER_CONTEXT)")
       ->type_name("CONTEXT");
-  AddChoice(root, "-o,--output", &flags.format,
-            {"table", "wide", "json", "yaml", "name", "pretty", "raw"},
+  AddChoice(root, "-o,--output", &flags.format, FormatNames(),
             "How answers are printed; pretty is for tail, raw for payloads and results (env "
             "CENTER_OUTPUT)")
       ->type_name("FORMAT")

@@ -7,6 +7,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/types/optional.h"
 #include "cli/args.h"
+#include "cli/output.h"
 
 namespace center::cli {
 namespace {
@@ -127,6 +128,8 @@ class Completer {
       for (const absl::string_view choice : absl::StrSplit(type, '|')) {
         Add(absl::StrCat(prefix, choice), "");
       }
+    } else if (type == "FORMAT") {
+      for (const absl::string_view choice : FormatNames()) Add(absl::StrCat(prefix, choice), "");
     } else if (type == "FILE" || type == "DIR") {
       result_.files = true;
     } else if (const auto name = LiveNameOf(type, NounOf(app)); name.has_value() && live_) {

@@ -91,7 +91,7 @@ class Shell {
  private:
   absl::Status RunInteractive(LineEditor& editor);
   absl::Status RunScript();
-  void Greet(bool interactive, const std::function<bool(absl::string_view)>& confirm);
+  void Greet(bool interactive, const std::function<bool(const std::string&)>& confirm);
   // False: leave.
   bool RunLine(const std::string& line);
   void RunWords(std::vector<std::string> words);
@@ -183,7 +183,10 @@ void Shell::RunRepeat(const std::vector<std::string>& words) {
   for (uint64_t i = 0; count == 0 || i < count; ++i) {
     const InterruptsCounted counted;
     const timespec pause = absl::ToTimespec(interval);
-    if (i > 0 && ::nanosleep(&pause, nullptr) != 0) break;
+    if (i > 0 && ::nanosleep(&pause, nullptr) != 0) {
+      context_.ErrText("\n");  // behind the terminal's ^C
+      break;
+    }
     RunCommand(command);
     if (counted.any()) break;
   }
@@ -222,7 +225,7 @@ bool Shell::RunLine(const std::string& line) {
   return true;
 }
 
-void Shell::Greet(bool interactive, const std::function<bool(absl::string_view)>& confirm) {
+void Shell::Greet(bool interactive, const std::function<bool(const std::string&)>& confirm) {
   const auto self = context_.Call<v1::ServerService>(&v1::ServerService::Stub::GetCoordinator,
                                                      v1::GetCoordinatorRequest(), kHelloTimeout);
   if (self.ok()) {
@@ -279,12 +282,10 @@ absl::Status Shell::Run() {
     Greet(/*interactive=*/false, nullptr);
     return RunScript();
   }
-  Greet(/*interactive=*/true, [this](absl::string_view question) {
-    context_.ErrText(question);
-    LineSource answer(context_.dependencies().in_fd);
-    std::string line;
-    const auto given = answer.Next(&line);
-    return given.ok() && *given && (line.empty() || line[0] == 'y' || line[0] == 'Y');
+  Greet(/*interactive=*/true, [&editor](const std::string& question) {
+    std::string answer;
+    const bool given = (*editor)->Ask(question, &answer) == LineEditor::Result::kLine;
+    return given && (answer.empty() || answer[0] == 'y' || answer[0] == 'Y');
   });
   return RunInteractive(**editor);
 }
