@@ -86,7 +86,7 @@ class Shell {
  public:
   Shell(Context& context, const CLI::App& root) : context_(context), root_(root) {}
 
-  absl::Status Run();
+  absl::Status RunAll();
 
  private:
   absl::Status RunInteractive(LineEditor& editor);
@@ -268,7 +268,7 @@ absl::Status Shell::RunScript() {
   return failed_ == 0 ? absl::OkStatus() : QuietExit(failed_);
 }
 
-absl::Status Shell::Run() {
+absl::Status Shell::RunAll() {
   // A fresh context for each look-up: names change, and so does the coordinator.
   const auto complete = [this](const Typed& typed) {
     Context asking(context_.globals(), context_.dependencies());
@@ -292,6 +292,6 @@ absl::Status Shell::Run() {
 
 }  // namespace
 
-absl::Status RunShell(Context& context, const CLI::App& root) { return Shell(context, root).Run(); }
+absl::Status RunShell(Context& context, const CLI::App& root) { return Shell(context, root).RunAll(); }
 
 }  // namespace center::cli
