@@ -49,8 +49,7 @@ void AddGlobalFlags(CLI::App& root, GlobalFlags& flags) {
                   "A coordinator by name (default: the one in use; see `context`; env "
                   "CENTER_CONTEXT)")
       ->type_name("CONTEXT");
-  AddChoice(root, "-o,--output", &flags.format,
-            {"table", "wide", "json", "yaml", "name", "pretty", "raw"},
+  AddChoice(root, "-o,--output", &flags.format, FormatNames(),
             "How answers are printed; pretty is for tail, raw for payloads and results (env "
             "CENTER_OUTPUT)")
       ->type_name("FORMAT")
@@ -111,7 +110,7 @@ class Invocation {
   void TakeWords(const CLI::App* command, std::vector<std::string>* args);
   void AddShellCommand();
   absl::Status Parse(const std::vector<std::string>& args);
-  int Help(const std::vector<std::string>& words);
+  int ShowHelp(const std::vector<std::string>& words);
   int Fail(Context& context, const absl::Status& status, const CLI::App* show_help);
 
   const Dependencies& dependencies_;
@@ -196,7 +195,7 @@ int Invocation::Fail(Context& context, const absl::Status& status, const CLI::Ap
   return ExitCodeOf(status);
 }
 
-int Invocation::Help(const std::vector<std::string>& words) {
+int Invocation::ShowHelp(const std::vector<std::string>& words) {
   Context context(flags_.globals, dependencies_);
   const CommandWalk walk = WalkCommands(root_, words);
   if (!walk.error.ok()) return Fail(context, walk.error, walk.app);
@@ -225,7 +224,7 @@ int Invocation::Run(std::vector<std::string> args) {
   }
   TakeWords(walk.app, &args);
   absl::Status parsed = walk.error.ok() ? Parse(args) : walk.error;
-  if (parsed.ok() && walk.app->get_name() == "help") return Help(help_words_);
+  if (parsed.ok() && walk.app->get_name() == "help") return ShowHelp(help_words_);
   Context context(flags_.globals, dependencies_);
   if (!parsed.ok()) return Fail(context, parsed, walk.app);
   if (!selection_.run) {

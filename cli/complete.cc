@@ -7,6 +7,7 @@
 #include "absl/strings/str_split.h"
 #include "absl/types/optional.h"
 #include "cli/args.h"
+#include "cli/output.h"
 
 namespace center::cli {
 namespace {
@@ -19,6 +20,7 @@ struct Place {
   const CLI::Option* pending = nullptr;  // wants a value, which is at the cursor
   size_t positionals = 0;                // given to `app` so far
   bool only_positionals = false;         // after "--"
+  bool nowhere = false;                  // after a word where a command should be
 };
 
 const CLI::Option* FindFlag(const CLI::App* app, const std::string& name) {
@@ -28,6 +30,14 @@ const CLI::Option* FindFlag(const CLI::App* app, const std::string& name) {
     }
   }
   return nullptr;
+}
+
+// Other words than names of commands may follow, be it one too many.
+bool TakesWords(const CLI::App& app) {
+  if (VisibleCommands(app).empty()) return true;
+  const std::vector<const CLI::Option*> options = app.get_options();
+  return std::any_of(options.begin(), options.end(),
+                     [](const CLI::Option* option) { return option->get_positional(); });
 }
 
 Place FindPlace(const CLI::App& root, const std::vector<std::string>& words) {
@@ -50,6 +60,7 @@ Place FindPlace(const CLI::App& root, const std::vector<std::string>& words) {
         place.app = next;
         place.positionals = 0;
       } else {
+        place.nowhere = place.nowhere || !TakesWords(*place.app);
         ++place.positionals;
       }
     }
@@ -86,6 +97,7 @@ class Completer {
 
   Completion Run(const CLI::App& root) {
     const Place place = FindPlace(root, typed_.words);
+    if (place.nowhere) return std::move(result_);
     const size_t equals = typed_.current.find('=');
     if (place.pending != nullptr) {
       AddValues(*place.pending, *place.app, "");
@@ -127,6 +139,8 @@ class Completer {
       for (const absl::string_view choice : absl::StrSplit(type, '|')) {
         Add(absl::StrCat(prefix, choice), "");
       }
+    } else if (type == "FORMAT") {
+      for (const absl::string_view choice : FormatNames()) Add(absl::StrCat(prefix, choice), "");
     } else if (type == "FILE" || type == "DIR") {
       result_.files = true;
     } else if (const auto name = LiveNameOf(type, NounOf(app)); name.has_value() && live_) {
@@ -142,6 +156,7 @@ class Completer {
       std::vector<std::string> words = typed_.words;
       words.erase(words.begin(), std::find(words.begin(), words.end(), "help") + 1);
       named = FindPlace(root, words);
+      if (named.nowhere) return;
       parent = named.app;
     }
     for (const CLI::App* command : VisibleCommands(*parent)) {

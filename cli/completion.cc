@@ -1,5 +1,7 @@
 #include "cli/completion.h"
 
+#include <cstdlib>
+
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
@@ -84,14 +86,15 @@ Typed TypedFrom(const std::vector<std::string>& args) {
   return typed;
 }
 
-// The coordinator that the typed line names.
+// The coordinator that the typed line names, or the environment, which is not read with flags here.
 std::string AddressIn(const std::vector<std::string>& words, const std::string& otherwise) {
   constexpr absl::string_view kFlag = "--address=";
   for (size_t i = 0; i < words.size(); ++i) {
     if (words[i] == "--address" && i + 1 < words.size()) return words[i + 1];
     if (absl::StartsWith(words[i], kFlag)) return words[i].substr(kFlag.size());
   }
-  return otherwise;
+  const char* address = std::getenv("CENTER_ADDRESS");
+  return address != nullptr && *address != '\0' ? address : otherwise;
 }
 
 }  // namespace

@@ -4,19 +4,22 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "cli/progress.h"
 #include "services/common/status_macros.h"
 
 namespace center::cli {
 namespace {
 
 Style StyleFor(ColorMode mode, const Writer& writer) {
-  if (mode == ColorMode::kAlways) return Style(true);
-  if (mode == ColorMode::kNever) return Style(false);
+  const size_t columns = writer.is_terminal() ? TerminalWidth(writer.fd()) : 0;
+  if (mode == ColorMode::kAlways) return Style(true, columns);
+  if (mode == ColorMode::kNever) return Style(false, columns);
   // https://no-color.org: any value that is not empty.
   const char* no_color = std::getenv("NO_COLOR");
   const char* term = std::getenv("TERM");
   const bool dumb = term != nullptr && absl::string_view(term) == "dumb";
-  return Style(writer.is_terminal() && !dumb && (no_color == nullptr || *no_color == '\0'));
+  const bool wanted = writer.is_terminal() && !dumb && (no_color == nullptr || *no_color == '\0');
+  return Style(wanted, columns);
 }
 
 }  // namespace

@@ -18,6 +18,7 @@
 #include "cli/coordinator_process.h"
 #include "cli/daemon.h"
 #include "cli/flags.h"
+#include "cli/views.h"
 #include "services/common/net_address.h"
 #include "services/common/status_macros.h"
 #include "services/common/text.h"
@@ -114,7 +115,7 @@ absl::Status PrintCoordinator(Context& context, const v1::Coordinator& coordinat
     return absl::OkStatus();
   }
   const absl::Time start = absl::FromUnixSeconds(coordinator.start_time().seconds());
-  Table table({{""}, {""}});
+  Table table = Sheet();
   table.AddRow({"State", {"RUNNING", Color::kGreen}});
   table.AddRow({"PID", absl::StrCat(coordinator.pid())});
   table.AddRow({"Version", coordinator.version()});

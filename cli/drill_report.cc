@@ -66,17 +66,17 @@ std::string JournalJson(const DrillJournal& journal) {
 
 std::string DrillText(const DrillReport& report, const Style& style) {
   Table table({{"ROW"},
-               {"CONNECTS", kNumber},
-               {"REFUSED", kNumber},
-               {"RESET", kNumber},
-               {"CUT", kNumber},
-               {"ACKNOWLEDGED", kNumber},
-               {"RESENT", kNumber},
+               {"CONNECTS", kNumber, 6},
+               {"REFUSED", kNumber, 1},
+               {"RESET", kNumber, 2},
+               {"CUT", kNumber, 8},
+               {"ACKNOWLEDGED", kNumber, 5},
+               {"RESENT", kNumber, 9},
                {"LOST", kNumber},
-               {"DUPLICATED", kNumber},
-               {"FULL SERVICE", kNumber},
-               {"SLOWEST CONNECT", kNumber},
-               {"VERDICT"}});
+               {"DUPLICATED", kNumber, 3},
+               {"FULL SERVICE", kNumber, 4},
+               {"SLOWEST CONNECT", kNumber, 7},
+               {"VERDICT", Table::Align::kLeft, 0, 12, /*wraps=*/true}});
   for (const DrillRow& row : report.rows) {
     const DrillFigures& figures = row.figures;
     const bool measured = row.service > absl::ZeroDuration();

@@ -8,6 +8,7 @@
 #include "absl/strings/strip.h"
 #include "center/v1/event.grpc.pb.h"
 #include "cli/commands.h"
+#include "cli/event_views.h"
 #include "cli/flags.h"
 #include "cli/retry.h"
 #include "cli/signals.h"
@@ -23,30 +24,6 @@ struct EventsFlags {
   std::string since;
   bool follow = false;
 };
-
-Color ColorOf(v1::EventType type) {
-  switch (type) {
-    case v1::EVENT_TYPE_WORKER_DIED:
-    case v1::EVENT_TYPE_WORKER_HUNG:
-    case v1::EVENT_TYPE_WORKER_FAILED:
-    case v1::EVENT_TYPE_JOURNAL_GAP:
-      return Color::kRed;
-    case v1::EVENT_TYPE_WORKER_BACKOFF:
-    case v1::EVENT_TYPE_CONNECTION_REJECTED:
-    case v1::EVENT_TYPE_INGEST_BLOCKED:
-      return Color::kYellow;
-    case v1::EVENT_TYPE_WORKER_READY:
-    case v1::EVENT_TYPE_INGEST_RESUMED:
-      return Color::kGreen;
-    default:
-      return Color::kNone;
-  }
-}
-
-std::string Padded(std::string text, size_t width) {
-  if (text.size() < width) text.resize(width, ' ');
-  return text;
-}
 
 // A line for each detail, by name; what has lines of its own (a stack) follows its name, indented.
 std::string Details(const v1::Event& event, const Style& style) {
@@ -79,13 +56,8 @@ absl::Status Print(Context& context, const v1::Event& event) {
       break;
     }
     default: {
-      // Widths are fixed: the lines come one by one.
-      const std::string type = EnumFlag(v1::EventType_Name(event.type()), "EVENT_TYPE_");
       const Style& style = context.out_style();
-      context.out().Append(absl::StrCat(style(Color::kDim, LocalTime(ToTime(event.time()))), "  ",
-                                        style(ColorOf(event.type()), Padded(type, 19)), "  ",
-                                        Padded(event.subject(), 12), "  ",
-                                        Printable(event.reason(), 2000), "\n"));
+      context.out().Append(EventText(event, context.clock().Wall(), style));
       if (context.globals().format == Format::kWide) {
         context.out().Append(Details(event, style));
       }

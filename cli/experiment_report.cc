@@ -4,7 +4,9 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/str_join.h"
 #include "cli/experiment.h"
+#include "cli/text_width.h"
 #include "services/common/text.h"
 
 namespace center::cli {
@@ -121,10 +123,10 @@ std::string ExperimentText(const Measurement& m, const Style& style) {
   using Align = Table::Align;
   Table table({{"MODE"},
                {"BEST", Align::kRight},
-               {"MEDIAN", Align::kRight},
+               {"MEDIAN", Align::kRight, 2},
                {"SPEED-UP", Align::kRight},
-               {"EFFICIENCY", Align::kRight},
-               {""}});
+               {"EFFICIENCY", Align::kRight, 1},
+               {"", Align::kLeft, 3}});
   for (const Mode mode : kModes) {
     const bool helps = m.SpeedUp(mode) > 1 + kNoise;
     table.AddRow({std::string(ModeName(mode)),
@@ -135,12 +137,14 @@ std::string ExperimentText(const Measurement& m, const Style& style) {
                   {Bar(m.Best(mode) / longest), helps ? Color::kGreen : Color::kNone}});
   }
   const size_t rounds = m.seconds.front().size();
+  std::string sentences = ExperimentSentences(m);
+  if (style.columns() > 0) sentences = absl::StrJoin(WrapWords(sentences, style.columns()), "\n");
   return absl::StrCat(FormatCount(m.tasks), m.tasks == 1 ? " countdown from " : " countdowns from ",
                       FormatCount(static_cast<uint64_t>(m.from)), " to -",
                       FormatCount(static_cast<uint64_t>(m.from)), " on ", m.cores,
                       m.cores == 1 ? " core" : " cores", ", ", rounds,
                       rounds == 1 ? " round" : " rounds", "\n\n", table.Render(style), "\n",
-                      ExperimentSentences(m), "\n");
+                      sentences, "\n");
 }
 
 std::string ExperimentJson(const Measurement& m) {

@@ -8,6 +8,7 @@
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_replace.h"
 #include "absl/strings/strip.h"
+#include "cli/text_width.h"
 #include "cli/views.h"
 #include "cli/visible_text.h"
 #include "services/common/text.h"
@@ -56,11 +57,6 @@ std::string SourceText(const v1::JobSpec& spec) {
     default:
       return "sent by its client";
   }
-}
-
-std::string Shortened(const std::string& text, size_t most) {
-  const std::string visible = VisibleLine(text);
-  return visible.size() <= most ? visible : absl::StrCat(visible.substr(0, most - 3), "...");
 }
 
 std::string Expiry(const v1::Job& job, absl::Time now) {
@@ -113,20 +109,25 @@ std::string EndText(const v1::Job& job) {
 }
 
 Table JobTable(const google::protobuf::RepeatedPtrField<v1::Job>& jobs, bool wide, absl::Time now) {
-  std::vector<Table::Column> columns = {
-      {"ID"},           {"TASK"},           {"SERVER"},         {"STATE"},
-      {"DONE", kRight}, {"INPUTS", kRight}, {"FAILED", kRight}, {"TIME", kRight},
-      {"AGE", kRight}};
+  std::vector<Table::Column> columns = {{"ID"},
+                                        {"TASK", Table::Align::kLeft, 0, 8},
+                                        {"SERVER", Table::Align::kLeft, 5},
+                                        {"STATE"},
+                                        {"DONE", kRight},
+                                        {"INPUTS", kRight, 3},
+                                        {"FAILED", kRight, 1},
+                                        {"TIME", kRight, 2},
+                                        {"AGE", kRight, 4}};
   if (wide) {
-    columns.insert(columns.end(), {{"RUNNING", kRight},
-                                   {"RETRIES", kRight},
-                                   {"WORKERS", kRight},
-                                   {"TASK TIME", kRight},
-                                   {"RESULTS", kRight},
-                                   {"PRIORITY", kRight},
-                                   {"EXPIRES"},
-                                   {"LABELS"},
-                                   {"DETAIL"}});
+    columns.insert(columns.end(), {{"RUNNING", kRight, 10},
+                                   {"RETRIES", kRight, 12},
+                                   {"WORKERS", kRight, 13},
+                                   {"TASK TIME", kRight, 11},
+                                   {"RESULTS", kRight, 15},
+                                   {"PRIORITY", kRight, 17},
+                                   {"EXPIRES", Table::Align::kLeft, 16},
+                                   {"LABELS", Table::Align::kLeft, 14, 12},
+                                   {"DETAIL", Table::Align::kLeft, 9, 20}});
   }
   Table table(std::move(columns));
   for (const v1::Job& job : jobs) {
@@ -154,10 +155,15 @@ Table JobTable(const google::protobuf::RepeatedPtrField<v1::Job>& jobs, bool wid
 
 std::string FailureText(const google::protobuf::RepeatedPtrField<v1::InputFailure>& failures,
                         uint64_t more, const Style& style) {
-  Table table({{"INDEX", kRight}, {"INPUT"}, {"CAUSE"}, {"TRIES", kRight}, {"WORKER"}, {"WHY"}});
+  Table table({{"INDEX", kRight},
+               {"INPUT", Table::Align::kLeft, 1, 12},
+               {"CAUSE"},
+               {"TRIES", kRight, 3},
+               {"WORKER", Table::Align::kLeft, 2},
+               {"WHY", Table::Align::kLeft, 0, 24, /*wraps=*/true}});
   for (const v1::InputFailure& failure : failures) {
     table.AddRow({absl::StrCat(failure.index()),
-                  Shortened(failure.input(), kInputColumns),
+                  Shortened(VisibleLine(failure.input()), kInputColumns),
                   {EnumFlag(v1::InputFailure::Cause_Name(failure.cause()), "CAUSE_"), Color::kRed},
                   absl::StrCat(failure.attempts()),
                   failure.worker().empty() ? "-" : failure.worker(),
@@ -170,7 +176,7 @@ std::string FailureText(const google::protobuf::RepeatedPtrField<v1::InputFailur
 
 std::string JobText(const v1::Job& job, absl::Time now, const Style& style) {
   const v1::JobSpec& spec = job.spec();
-  Table table({{""}, {""}});
+  Table table = Sheet();
   table.AddRow({"Job", {job.id(), Color::kBold}});
   table.AddRow({"State", StateCell(job.state())});
   if (!job.detail().empty()) table.AddRow({"Detail", job.detail()});
@@ -207,8 +213,9 @@ std::string JobText(const v1::Job& job, absl::Time now, const Style& style) {
 }
 
 Table TaskTable(const google::protobuf::RepeatedPtrField<v1::TaskInfo>& tasks, bool wide) {
-  std::vector<Table::Column> columns = {{"TASK"}, {"WHAT IT DOES"}};
-  if (wide) columns.push_back({"MODULE"});
+  std::vector<Table::Column> columns = {
+      {"TASK"}, {"WHAT IT DOES", Table::Align::kLeft, 0, 20, /*wraps=*/!wide}};
+  if (wide) columns.push_back({"MODULE", Table::Align::kLeft, 1, 12});
   Table table(std::move(columns));
   for (const v1::TaskInfo& task : tasks) {
     std::vector<Table::Cell> row = {task.name(), task.summary()};

@@ -61,7 +61,7 @@ absl::Status Explained(absl::Status status, const std::string& dir) {
 
 std::string ReportText(const Style& style, const std::string& dir,
                        const journal::VerifyReport& report) {
-  Table table({{""}, {""}});
+  Table table = Sheet();
   table.AddRow({"Journal", dir});
   table.AddRow({"Segments",
                 absl::StrCat(FormatCount(report.segments), " (", FormatBytes(report.bytes), ")")});
@@ -82,12 +82,12 @@ std::string ReportText(const Style& style, const std::string& dir,
                                                    Color::kRed)});
   std::string text = table.Render(style, false);
   if (report.ok()) return text;
-  Table damages({{"SEGMENT"},
-                 {"AT", Table::Align::kRight},
-                 {"BYTES", Table::Align::kRight},
+  Table damages({{"SEGMENT", Table::Align::kLeft, 0, 12},
+                 {"AT", Table::Align::kRight, 2},
+                 {"BYTES", Table::Align::kRight, 3},
                  {"WHAT"},
-                 {"LOST PAYLOADS"},
-                 {"DETAIL"}});
+                 {"LOST PAYLOADS", Table::Align::kLeft, 1},
+                 {"DETAIL", Table::Align::kLeft, 0, 20, /*wraps=*/true}});
   for (const journal::Damage& damage : report.damages) {
     damages.AddRow({damage.segment, absl::StrCat(damage.position), absl::StrCat(damage.bytes),
                     std::string(KindText(damage.kind)),

@@ -76,6 +76,7 @@ struct LineEditor::Impl {
 
   const Options options;
   std::string prompt;
+  bool asking = false;
   EditLine* edit = nullptr;
   History* history = nullptr;
 };
@@ -115,6 +116,7 @@ void LineEditor::Impl::ShowWatched() {
 }
 
 unsigned char LineEditor::Impl::OnTab() {
+  if (asking) return CC_REFRESH_BEEP;
   const LineInfo* info = ::el_line(edit);
   const std::string before(info->buffer, info->cursor);
   const Typed typed = SplitTyped(before);
@@ -182,6 +184,15 @@ LineEditor::Result LineEditor::Read(std::string* line) {
   line->assign(text, static_cast<size_t>(count));
   while (!line->empty() && (line->back() == '\n' || line->back() == '\r')) line->pop_back();
   return Result::kLine;
+}
+
+LineEditor::Result LineEditor::Ask(const std::string& question, std::string* line) {
+  impl_->prompt = question;
+  impl_->asking = true;
+  const Result result = Read(line);
+  impl_->prompt = impl_->options.prompt;
+  impl_->asking = false;
+  return result;
 }
 
 void LineEditor::AddHistory(absl::string_view line) {

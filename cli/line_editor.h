@@ -39,6 +39,9 @@ class LineEditor {
   // The next line, without its line feed. kInterrupted after Ctrl-C: what was typed is gone. kEnd
   // after Ctrl-D on an empty line, or when the terminal is gone.
   Result Read(std::string* line);
+  // The same for the answer to a question, which stands in the prompt's place. Nothing is
+  // completed.
+  Result Ask(const std::string& question, std::string* line);
   // Remembers it, here and in the file.
   void AddHistory(absl::string_view line);
 

@@ -10,6 +10,9 @@
 namespace center::cli {
 namespace {
 
+// The page's date, as man(7) wants one: when its form was last changed.
+constexpr char kRevised[] = "2026-11-25";
+
 // Text as roff takes it: no request or escape by accident, and dashes that can be copied.
 std::string Roff(absl::string_view text) {
   std::string out;
@@ -21,9 +24,7 @@ std::string Roff(absl::string_view text) {
   return out;
 }
 
-std::string Example(absl::string_view text) {
-  return absl::StrCat(".PP\n.nf\n", Roff(text), "\n.fi\n");
-}
+std::string Example(absl::string_view text) { return absl::StrCat(".nf\n", Roff(text), "\n.fi\n"); }
 
 void AppendOptions(const CLI::App& app, std::string* out) {
   for (const CLI::Option* option : app.get_options()) {
@@ -48,7 +49,7 @@ void AppendCommand(const CLI::App& app, std::string* out) {
   if (commands.empty()) {
     absl::StrAppend(out, ".SS ", Roff(FullName(app)), "\n", Roff(app.get_description()), "\n");
     AppendOptions(app, out);
-    if (!app.get_footer().empty()) absl::StrAppend(out, Example(app.get_footer()));
+    if (!app.get_footer().empty()) absl::StrAppend(out, ".PP\n", Example(app.get_footer()));
     return;
   }
   for (const CLI::App* command : commands) AppendCommand(*command, out);
@@ -57,7 +58,8 @@ void AppendCommand(const CLI::App& app, std::string* out) {
 }  // namespace
 
 std::string ManPage(const CLI::App& root) {
-  std::string out = absl::StrCat(".TH CENTERCTL 1 \"\" \"Center " CENTER_VERSION
+  std::string out = absl::StrCat(".TH CENTERCTL 1 ", kRevised,
+                                 " \"Center " CENTER_VERSION
                                  "\" \"Center\"\n"
                                  ".SH NAME\ncenterctl \\- controls a fleet of ingestion servers\n"
                                  ".SH SYNOPSIS\n.B centerctl\n[flags] command [arguments]\n"

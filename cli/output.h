@@ -16,23 +16,29 @@ namespace center::cli {
 enum class Format { kDefault, kTable, kWide, kJson, kYaml, kName, kPretty, kRaw };
 
 absl::string_view FormatName(Format format);
+// Of all that a user may ask for.
+std::vector<std::string> FormatNames();
 // False when the text is none of them.
 bool ParseFormat(absl::string_view text, Format* format);
 
 enum class Color { kNone, kDim, kBold, kRed, kGreen, kYellow, kCyan };
 
-// Colours text with ANSI sequences, or leaves it as it is.
+// What may be shown: colours (ANSI sequences) or not, and how much fits in a line.
 class Style {
  public:
-  explicit Style(bool on = false) : on_(on) {}
+  explicit Style(bool on = false, size_t columns = 0) : on_(on), columns_(columns) {}
   bool on() const { return on_; }
+  // Of the terminal; 0: there is no limit.
+  size_t columns() const { return columns_; }
   std::string operator()(Color color, absl::string_view text) const;
 
  private:
   bool on_;
+  size_t columns_;
 };
 
-// Columns, aligned, two spaces apart; the last one is not padded.
+// Columns, aligned, two spaces apart; the last one is not padded. No line is wider than the style
+// allows: what does not fit is cut, least important things first.
 class Table {
  public:
   struct Cell {
@@ -46,6 +52,14 @@ class Table {
   struct Column {
     std::string header;
     Align align = Align::kLeft;
+    // Where there is no room for all, the columns with the highest rank are left out first; those
+    // of rank 0 never.
+    int rank = 0;
+    // Before a column is left out, texts of this one are shortened to so many columns ("…" shows
+    // that). 0: never, until nothing else helps.
+    size_t shortest = 0;
+    // Texts are not shortened but go on below, broken between words. Only for the last column.
+    bool wraps = false;
   };
 
   explicit Table(std::vector<Column> columns) : columns_(std::move(columns)) {}
@@ -55,8 +69,16 @@ class Table {
   bool empty() const { return rows_.empty(); }
   // With a header line, each line ended by a line feed.
   std::string Render(const Style& style, bool header = true) const;
+  // Headers of the columns that Render leaves out in lines of so many columns.
+  std::vector<std::string> LeftOut(size_t columns) const;
 
  private:
+  // The width of each column in lines of `room` columns (0: no limit); of one left out: 0.
+  std::vector<size_t> Fit(size_t room, bool header) const;
+  std::vector<size_t> NaturalWidths(bool header) const;
+  void AppendRow(const std::vector<Cell>& row, const std::vector<size_t>& widths,
+                 const Style& style, std::string* out) const;
+
   std::vector<Column> columns_;
   std::vector<std::vector<Cell>> rows_;
 };

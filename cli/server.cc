@@ -127,7 +127,7 @@ std::string StatusText(Context& context, const v1::Server& server, bool wide) {
   const v1::ServerSpec& spec = server.spec();
   const absl::Time now = context.clock().Wall();
   const absl::Time created = ToTime(server.create_time());
-  Table table({{""}, {""}});
+  Table table = Sheet();
   table.AddRow({"Server", {server.name(), Color::kBold}});
   table.AddRow({"State", StateCell(server.state())});
   if (!server.detail().empty()) table.AddRow({"Detail", server.detail()});

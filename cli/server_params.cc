@@ -140,7 +140,10 @@ absl::string_view EffectText(v1::ChangeEffect effect) {
 }
 
 std::string ChangeTable(Context& context, const v1::UpdateServerResponse& answer) {
-  Table table({{"SETTING"}, {"BEFORE"}, {"AFTER"}, {"EFFECT"}});
+  Table table({{"SETTING"},
+               {"BEFORE", Table::Align::kLeft, 1, 8},
+               {"AFTER", Table::Align::kLeft, 0, 8},
+               {"EFFECT", Table::Align::kLeft, 0, 10, /*wraps=*/true}});
   const auto word = [](const std::string& value) { return value.empty() ? "-" : value; };
   for (const v1::SettingChange& change : answer.changes()) {
     table.AddRow({FlagOfField(change.field()), word(change.before()), word(change.after()),

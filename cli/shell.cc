@@ -86,12 +86,12 @@ class Shell {
  public:
   Shell(Context& context, const CLI::App& root) : context_(context), root_(root) {}
 
-  absl::Status Run();
+  absl::Status RunAll();
 
  private:
   absl::Status RunInteractive(LineEditor& editor);
   absl::Status RunScript();
-  void Greet(bool interactive, const std::function<bool(absl::string_view)>& confirm);
+  void Greet(bool interactive, const std::function<bool(const std::string&)>& confirm);
   // False: leave.
   bool RunLine(const std::string& line);
   void RunWords(std::vector<std::string> words);
@@ -183,7 +183,10 @@ void Shell::RunRepeat(const std::vector<std::string>& words) {
   for (uint64_t i = 0; count == 0 || i < count; ++i) {
     const InterruptsCounted counted;
     const timespec pause = absl::ToTimespec(interval);
-    if (i > 0 && ::nanosleep(&pause, nullptr) != 0) break;
+    if (i > 0 && ::nanosleep(&pause, nullptr) != 0) {
+      context_.ErrText("\n");  // behind the terminal's ^C
+      break;
+    }
     RunCommand(command);
     if (counted.any()) break;
   }
@@ -222,7 +225,7 @@ bool Shell::RunLine(const std::string& line) {
   return true;
 }
 
-void Shell::Greet(bool interactive, const std::function<bool(absl::string_view)>& confirm) {
+void Shell::Greet(bool interactive, const std::function<bool(const std::string&)>& confirm) {
   const auto self = context_.Call<v1::ServerService>(&v1::ServerService::Stub::GetCoordinator,
                                                      v1::GetCoordinatorRequest(), kHelloTimeout);
   if (self.ok()) {
@@ -265,7 +268,7 @@ absl::Status Shell::RunScript() {
   return failed_ == 0 ? absl::OkStatus() : QuietExit(failed_);
 }
 
-absl::Status Shell::Run() {
+absl::Status Shell::RunAll() {
   // A fresh context for each look-up: names change, and so does the coordinator.
   const auto complete = [this](const Typed& typed) {
     Context asking(context_.globals(), context_.dependencies());
@@ -279,18 +282,16 @@ absl::Status Shell::Run() {
     Greet(/*interactive=*/false, nullptr);
     return RunScript();
   }
-  Greet(/*interactive=*/true, [this](absl::string_view question) {
-    context_.ErrText(question);
-    LineSource answer(context_.dependencies().in_fd);
-    std::string line;
-    const auto given = answer.Next(&line);
-    return given.ok() && *given && (line.empty() || line[0] == 'y' || line[0] == 'Y');
+  Greet(/*interactive=*/true, [&editor](const std::string& question) {
+    std::string answer;
+    const bool given = (*editor)->Ask(question, &answer) == LineEditor::Result::kLine;
+    return given && (answer.empty() || answer[0] == 'y' || answer[0] == 'Y');
   });
   return RunInteractive(**editor);
 }
 
 }  // namespace
 
-absl::Status RunShell(Context& context, const CLI::App& root) { return Shell(context, root).Run(); }
+absl::Status RunShell(Context& context, const CLI::App& root) { return Shell(context, root).RunAll(); }
 
 }  // namespace center::cli

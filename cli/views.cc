@@ -78,6 +78,8 @@ std::string LocalTime(absl::Time time) {
   return absl::FormatTime("%Y-%m-%d %H:%M:%E3S", time, absl::LocalTimeZone());
 }
 
+Table Sheet() { return Table({{""}, {"", Align::kLeft, 0, 10, /*wraps=*/true}}); }
+
 Table::Cell StateCell(v1::ServerState state) {
   const std::string text = EnumText(v1::ServerState_Name(state), "SERVER_STATE_");
   switch (state) {
@@ -119,25 +121,22 @@ std::string ReadyCount(const v1::Server& server) {
 
 Table WorkerTable(const google::protobuf::RepeatedPtrField<v1::Worker>& workers, bool wide,
                   absl::Time now) {
-  std::vector<Table::Column> columns = {{"NAME"},
-                                        {"STATE"},
-                                        {"PID", Align::kRight},
-                                        {"CONNS", Align::kRight},
-                                        {"PAYLOADS", Align::kRight},
-                                        {"RECEIVED", Align::kRight},
-                                        {"JOURNAL", Align::kRight},
-                                        {"RESTARTS", Align::kRight},
-                                        {"AGE", Align::kRight}};
+  std::vector<Table::Column> columns = {
+      {"NAME", Align::kLeft, 0, 12},  {"STATE"},
+      {"PID", Align::kRight, 1},      {"CONNS", Align::kRight, 4},
+      {"PAYLOADS", Align::kRight, 2}, {"RECEIVED", Align::kRight, 7},
+      {"JOURNAL", Align::kRight, 6},  {"RESTARTS", Align::kRight, 5},
+      {"AGE", Align::kRight, 3}};
   if (wide) {
-    columns.insert(columns.end(), {{"OFFSETS", Align::kRight},
-                                   {"SYNCED", Align::kRight},
-                                   {"REJECTED", Align::kRight},
-                                   {"READERS", Align::kRight},
-                                   {"MEMORY", Align::kRight},
-                                   {"CPU", Align::kRight},
-                                   {"GENERATION", Align::kRight},
-                                   {"ADDRESS"},
-                                   {"LAST EXIT"}});
+    columns.insert(columns.end(), {{"OFFSETS", Align::kRight, 13},
+                                   {"SYNCED", Align::kRight, 15},
+                                   {"REJECTED", Align::kRight, 14},
+                                   {"READERS", Align::kRight, 12},
+                                   {"MEMORY", Align::kRight, 11},
+                                   {"CPU", Align::kRight, 10},
+                                   {"GENERATION", Align::kRight, 16},
+                                   {"ADDRESS", Align::kLeft, 17},
+                                   {"LAST EXIT", Align::kLeft, 9, 20}});
   }
   Table table(std::move(columns));
   for (const v1::Worker& worker : workers) {
@@ -168,21 +167,18 @@ Table WorkerTable(const google::protobuf::RepeatedPtrField<v1::Worker>& workers,
 
 Table ServerTable(const google::protobuf::RepeatedPtrField<v1::Server>& servers, bool wide,
                   absl::Time now) {
-  std::vector<Table::Column> columns = {{"NAME"},
-                                        {"STATE"},
-                                        {"ADDRESS"},
-                                        {"READY", Align::kRight},
-                                        {"CONNS", Align::kRight},
-                                        {"PAYLOADS", Align::kRight},
-                                        {"RECEIVED", Align::kRight},
-                                        {"AGE", Align::kRight}};
+  std::vector<Table::Column> columns = {
+      {"NAME", Align::kLeft, 0, 12},  {"STATE"},
+      {"ADDRESS", Align::kLeft, 3},   {"READY", Align::kRight, 1},
+      {"CONNS", Align::kRight, 5},    {"PAYLOADS", Align::kRight, 2},
+      {"RECEIVED", Align::kRight, 6}, {"AGE", Align::kRight, 4}};
   if (wide) {
-    columns.insert(columns.end(), {{"FRAMING"},
-                                   {"DURABILITY"},
-                                   {"OVERFLOW"},
-                                   {"JOURNAL", Align::kRight},
-                                   {"RETAIN", Align::kRight},
-                                   {"DETAIL"}});
+    columns.insert(columns.end(), {{"FRAMING", Align::kLeft, 11},
+                                   {"DURABILITY", Align::kLeft, 12},
+                                   {"OVERFLOW", Align::kLeft, 14},
+                                   {"JOURNAL", Align::kRight, 10},
+                                   {"RETAIN", Align::kRight, 13},
+                                   {"DETAIL", Align::kLeft, 9, 20}});
   }
   Table table(std::move(columns));
   for (const v1::Server& server : servers) {
@@ -208,7 +204,7 @@ Table ServerTable(const google::protobuf::RepeatedPtrField<v1::Server>& servers,
 }
 
 Table SpecTable(const v1::ServerSpec& spec) {
-  Table table({{"SETTING"}, {"VALUE"}});
+  Table table({{"SETTING"}, {"VALUE", Align::kLeft, 0, 10, /*wraps=*/true}});
   const auto duration = [](const google::protobuf::Duration& value) {
     return FormatShortDuration(ToDuration(value));
   };

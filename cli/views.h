@@ -18,6 +18,9 @@ google::protobuf::Duration ToProto(absl::Duration duration);
 // "2025-06-01 12:00:00.123" in local time.
 std::string LocalTime(absl::Time time);
 
+// Two columns for names and values, rendered without a header; long values go on below.
+Table Sheet();
+
 Table::Cell StateCell(v1::ServerState state);
 Table::Cell StateCell(const v1::Worker& worker);
 

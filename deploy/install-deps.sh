@@ -13,7 +13,8 @@ build_packages=(
 )
 ci_packages=(
   clang-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev llvm-19 shellcheck
-  bsdutils jq libtbb-dev parallel procps prometheus python3 python3-grpc-tools python3-grpcio rsyslog socat util-linux
+  bsdutils fish jq libtbb-dev man-db mandoc parallel procps prometheus python3 python3-grpc-tools python3-grpcio
+  rsyslog socat util-linux zsh
 )
 # The last release whose modules build with Debian 12's own Go (1.19).
 grpcurl_for_old_go=v1.8.7

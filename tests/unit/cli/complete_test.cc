@@ -35,6 +35,9 @@ TEST_F(CompleteTest, CommandsOfTheTree) {
   EXPECT_THAT(At("-o json server sta"), ElementsAre("start", "status"));
   EXPECT_THAT(At("help journal v"), ElementsAre("verify"));
   EXPECT_THAT(At("nonsense "), IsEmpty());
+  EXPECT_THAT(At("server nonsense "), IsEmpty());
+  EXPECT_THAT(At("server nonsense --addr"), IsEmpty());
+  EXPECT_THAT(At("help nonsense "), IsEmpty());
 }
 
 TEST_F(CompleteTest, FlagsOfTheCommandAndThoseOfAll) {
