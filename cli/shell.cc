@@ -292,6 +292,8 @@ absl::Status Shell::RunAll() {
 
 }  // namespace
 
-absl::Status RunShell(Context& context, const CLI::App& root) { return Shell(context, root).RunAll(); }
+absl::Status RunShell(Context& context, const CLI::App& root) {
+  return Shell(context, root).RunAll();
+}
 
 }  // namespace center::cli

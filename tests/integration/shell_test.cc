@@ -274,7 +274,11 @@ TEST_F(ShellAloneTest, OffersToStartACoordinator) {
   shell_->terminal().See("coordinator started: pid");
   shell_->Command("server start -p 0");
   EXPECT_THAT(shell_->terminal().screen().Everything(), HasSubstr("server default is running"));
-  shell_->Command("coordinator stop");
+  shell_->WaitForPrompt();
+  shell_->terminal().Type(absl::StrCat("coordinator stop", kEnter));
+  shell_->terminal().See("Go on? [y/N]");
+  shell_->terminal().Type(absl::StrCat("y", kEnter));
+  shell_->WaitForPrompt();
   EXPECT_THAT(shell_->terminal().screen().Everything(), HasSubstr("coordinator stopped"));
   shell_->Leave();
 }

@@ -223,7 +223,8 @@ TEST(SubscribersTest, WhatRetentionDeletedIsSaid) {
   ASSERT_TRUE(WaitFor([&] {
     const auto server = fleet.GetServer("default");
     return server.ok() && server->workers(0).stats().end_offset() == kLines &&
-           server->workers(0).stats().first_offset() > 0;
+           server->workers(0).stats().first_offset() > 0 &&
+           server->workers(0).stats().journal_bytes() <= spec.retain_bytes();  // it has settled
   }));
   v1::StreamPayloadsRequest request = EarliestRequest("default", /*follow=*/false);
   (*request.mutable_start()->mutable_cursor()->mutable_next_offsets())["default/0"] = 0;

@@ -106,21 +106,22 @@ v1::Event Death() {
 
 TEST(EventTextTest, TheReasonIsWholeHoweverNarrowTheTerminal) {
   const absl::Time now = absl::FromUnixSeconds(1'700'000'100);
-  EXPECT_THAT(EventText(Death(), now, Style()),
+  const v1::Event death = Death();
+  EXPECT_THAT(EventText(death, now, Style()),
               HasSubstr("  worker-died          default/0     killed by SIGKILL, not by Center: "
                         "out-of-memory killer or another user\n"));
   for (const size_t columns : {30, 40, 80, 200}) {
-    const std::string text = EventText(Death(), now, Style(false, columns));
+    const std::string text = EventText(death, now, Style(false, columns));
     std::string joined;
     for (absl::string_view line : absl::StrSplit(text, '\n')) {
       EXPECT_LE(DisplayWidth(line), columns) << text;
       absl::StrAppend(&joined, " ", line);
     }
-    for (const absl::string_view word : absl::StrSplit(Death().reason(), ' ')) {
+    for (const absl::string_view word : absl::StrSplit(death.reason(), ' ')) {
       EXPECT_THAT(joined, HasSubstr(std::string(word)));
     }
   }
-  EXPECT_THAT(EventText(Death(), now, Style(false, 80)), Not(HasSubstr("2023-")));
+  EXPECT_THAT(EventText(death, now, Style(false, 80)), Not(HasSubstr("2023-")));
 }
 
 }  // namespace
