@@ -17,7 +17,7 @@ struct Flags {
   NetAddress listen;               // where WorkerService is served
   absl::optional<NetAddress> coordinator;
   absl::optional<NetAddress> http;  // where probes and metrics are served; absent: nowhere
-  std::string host = "127.0.0.1";  // host and port: only without an inherited socket
+  std::string host = "127.0.0.1";   // host and port: only without an inherited socket
   uint16_t port = 5000;
   uint32_t max_subscribers = 1000;
   absl::Duration drain_timeout = absl::Seconds(10);
