@@ -23,7 +23,7 @@ absl::StatusOr<std::vector<std::string>> UnusualSettings(Context& context,
   return fields;
 }
 
-absl::Status ExportServers(Context& context) {
+absl::Status ExportServers(Context& context, std::string* file) {
   v1::ListServersRequest request;
   request.set_page_size(kExportPageSize);
   do {
@@ -31,14 +31,14 @@ absl::Status ExportServers(Context& context) {
         auto page, context.Call<v1::ServerService>(&v1::ServerService::Stub::ListServers, request));
     for (const v1::Server& server : page.servers()) {
       ASSIGN_OR_RETURN(const auto fields, UnusualSettings(context, server.name()));
-      context.out().Append(absl::StrCat("\n", ServerToToml(server, fields)));
+      absl::StrAppend(file, "\n", ServerToToml(server, fields));
     }
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty());
   return absl::OkStatus();
 }
 
-absl::Status ExportClients(Context& context) {
+absl::Status ExportClients(Context& context, std::string* file) {
   v1::ListClientsRequest request;
   request.set_page_size(kExportPageSize);
   do {
@@ -47,7 +47,7 @@ absl::Status ExportClients(Context& context) {
     if (absl::IsUnimplemented(page.status())) return absl::OkStatus();  // it has none
     RETURN_IF_ERROR(page.status());
     for (const v1::Client& client : page->clients()) {
-      context.out().Append(absl::StrCat("\n", ClientToToml(client)));
+      absl::StrAppend(file, "\n", ClientToToml(client));
     }
     request.set_page_token(page->next_page_token());
   } while (!request.page_token().empty());
@@ -56,9 +56,12 @@ absl::Status ExportClients(Context& context) {
 
 absl::Status Export(Context& context) {
   RETURN_IF_ERROR(RequireFormat(context, {}));
-  context.out().Append("# For `centerctl apply -f`, and for center-coordinator --config.\n");
-  RETURN_IF_ERROR(ExportServers(context));
-  return ExportClients(context);
+  // All of it or nothing: half a file would be applied as one that wants less.
+  std::string file = "# For `centerctl apply -f`, and for center-coordinator --config.\n";
+  RETURN_IF_ERROR(ExportServers(context, &file));
+  RETURN_IF_ERROR(ExportClients(context, &file));
+  context.out().Append(file);
+  return absl::OkStatus();
 }
 
 }  // namespace
