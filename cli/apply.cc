@@ -42,10 +42,12 @@ struct ServerTask {
 
 struct ClientTask {
   FleetChange change;
-  v1::ClientSpec start;
+  v1::StartClientRequest start;
 };
 
 struct FleetTasks {
+  // Clients that go, go first, and those that come, come when there is somebody to send to.
+  std::vector<ClientTask> clients_that_go;
   std::vector<ServerTask> servers;
   std::vector<ClientTask> clients;
 };
@@ -109,6 +111,12 @@ absl::Status PlanServerPrunes(Context& context, const FleetFile& file, FleetTask
   return absl::OkStatus();
 }
 
+void AddClientTask(ClientTask task, FleetTasks* tasks) {
+  if (task.change.steps.empty()) return;
+  const bool goes = task.change.steps.back() == FleetStep::kStop;
+  (goes ? tasks->clients_that_go : tasks->clients).push_back(std::move(task));
+}
+
 absl::Status PlanClientPrunes(Context& context, const FleetFile& file, FleetTasks* tasks) {
   v1::ListClientsRequest request;
   request.set_page_size(kApplyPageSize);
@@ -119,7 +127,7 @@ absl::Status PlanClientPrunes(Context& context, const FleetFile& file, FleetTask
     RETURN_IF_ERROR(page.status());
     for (const v1::Client& client : page->clients()) {
       if (file.FindClient(client.name()) == nullptr) {
-        tasks->clients.push_back({.change = PlanPruneClient(client)});
+        AddClientTask({.change = PlanPruneClient(client)}, tasks);
       }
     }
     request.set_page_token(page->next_page_token());
@@ -139,16 +147,15 @@ absl::StatusOr<FleetTasks> PlanAll(Context& context, const FleetFile& file, bool
     const auto answer =
         context.Call<v1::ClientService>(&v1::ClientService::Stub::GetClient, request);
     if (!answer.ok() && !absl::IsNotFound(answer.status())) return answer.status();
-    tasks.clients.push_back(
-        {.change = PlanClient(desired, answer.ok() ? &answer->client() : nullptr),
-         .start = desired.spec});
+    AddClientTask({.change = PlanClient(desired, answer.ok() ? &answer->client() : nullptr),
+                   .start = StartRequestFor(desired)},
+                  &tasks);
   }
   if (prune) {
     RETURN_IF_ERROR(PlanServerPrunes(context, file, &tasks));
     RETURN_IF_ERROR(PlanClientPrunes(context, file, &tasks));
   }
   std::erase_if(tasks.servers, [](const ServerTask& task) { return task.change.steps.empty(); });
-  std::erase_if(tasks.clients, [](const ClientTask& task) { return task.change.steps.empty(); });
   return tasks;
 }
 
@@ -198,9 +205,7 @@ absl::Status TakeStep(Context& context, const ClientTask& task, FleetStep step) 
     request.set_request_id(NewRequestId());
     return context.Call<v1::ClientService>(&Stub::StopClient, request).status();
   }
-  v1::StartClientRequest request;
-  request.set_name(task.change.name);
-  *request.mutable_spec() = task.start;
+  v1::StartClientRequest request = task.start;
   request.set_request_id(NewRequestId());
   return context.Call<v1::ClientService>(&Stub::StartClient, request).status();
 }
@@ -221,21 +226,20 @@ void CarryOut(Context& context, const std::vector<Task>& tasks, absl::Status* fi
 }
 
 template <typename Task>
-std::vector<std::string> LinesOf(const std::vector<Task>& tasks) {
-  std::vector<std::string> lines;
+void AppendLines(const std::vector<Task>& tasks, std::vector<std::string>* lines) {
   for (const Task& task : tasks) {
-    lines.insert(lines.end(), task.change.lines.begin(), task.change.lines.end());
+    lines->insert(lines->end(), task.change.lines.begin(), task.change.lines.end());
   }
-  return lines;
 }
 
 absl::Status Apply(Context& context, const ApplyFlags& flags, bool dry_run) {
   RETURN_IF_ERROR(RequireFormat(context, {}));
   ASSIGN_OR_RETURN(const FleetFile file, ReadFile(context, flags.file));
   ASSIGN_OR_RETURN(const FleetTasks tasks, PlanAll(context, file, flags.prune));
-  std::vector<std::string> lines = LinesOf(tasks.servers);
-  const std::vector<std::string> of_clients = LinesOf(tasks.clients);
-  lines.insert(lines.end(), of_clients.begin(), of_clients.end());
+  std::vector<std::string> lines;
+  AppendLines(tasks.clients_that_go, &lines);
+  AppendLines(tasks.servers, &lines);
+  AppendLines(tasks.clients, &lines);
   if (lines.empty()) {
     context.Say(absl::StrCat("nothing differs from ", file.file));
     return absl::OkStatus();
@@ -257,7 +261,7 @@ absl::Status Apply(Context& context, const ApplyFlags& flags, bool dry_run) {
                                                   ", and so ends open connections")));
   }
   absl::Status result;
-  // Clients that go, go first, and those that come, come when there is somebody to send to.
+  CarryOut(context, tasks.clients_that_go, &result);
   CarryOut(context, tasks.servers, &result);
   CarryOut(context, tasks.clients, &result);
   if (result.ok()) context.Say(absl::StrCat("applied ", file.file));
@@ -276,11 +280,11 @@ void AddApplyCommand(CLI::App& root, Selection& selection) {
                   "Also stop servers and clients that the file does not name");
   auto dry_run = AddDryRun(apply);
   apply->footer(
-      "Only what differs is done; a setting that the file leaves out has its default, but one of "
-      "a\n"
-      "client is left as it is. What needs new processes is brought about by a rolling restart, a\n"
-      "new port or host by a stop and a start. With --dry-run the exit code is 0 when nothing\n"
-      "differs, 1 when something does, and a larger one when that cannot be found out.\n"
+      "Only what differs is done; a setting that the file leaves out has its default. What needs\n"
+      "new processes is brought about by a rolling restart, a new port or host and whatever is "
+      "new\n"
+      "of a client by a stop and a start. With --dry-run the exit code is 0 when nothing differs,\n"
+      "1 when something does, and a larger one when that cannot be found out.\n"
       "\n"
       "  [servers.games]            # settings are the flags of `server start`\n"
       "  port = 5001\n"

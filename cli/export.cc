@@ -1,4 +1,6 @@
 // `export`: the present state as a file for `apply`.
+#include <map>
+
 #include "absl/strings/str_cat.h"
 #include "center/v1/client.grpc.pb.h"
 #include "center/v1/server.grpc.pb.h"
@@ -23,7 +25,10 @@ absl::StatusOr<std::vector<std::string>> UnusualSettings(Context& context,
   return fields;
 }
 
-absl::Status ExportServers(Context& context, std::string* file) {
+using Framings = std::map<std::string, v1::Framing>;  // by the server
+
+absl::StatusOr<Framings> ExportServers(Context& context, std::string* file) {
+  Framings framings;
   v1::ListServersRequest request;
   request.set_page_size(kExportPageSize);
   do {
@@ -32,13 +37,14 @@ absl::Status ExportServers(Context& context, std::string* file) {
     for (const v1::Server& server : page.servers()) {
       ASSIGN_OR_RETURN(const auto fields, UnusualSettings(context, server.name()));
       absl::StrAppend(file, "\n", ServerToToml(server, fields));
+      framings[server.name()] = server.spec().framing();
     }
     request.set_page_token(page.next_page_token());
   } while (!request.page_token().empty());
-  return absl::OkStatus();
+  return framings;
 }
 
-absl::Status ExportClients(Context& context, std::string* file) {
+absl::Status ExportClients(Context& context, const Framings& framings, std::string* file) {
   v1::ListClientsRequest request;
   request.set_page_size(kExportPageSize);
   do {
@@ -47,7 +53,9 @@ absl::Status ExportClients(Context& context, std::string* file) {
     if (absl::IsUnimplemented(page.status())) return absl::OkStatus();  // it has none
     RETURN_IF_ERROR(page.status());
     for (const v1::Client& client : page->clients()) {
-      absl::StrAppend(file, "\n", ClientToToml(client));
+      const auto server = framings.find(client.spec().server());
+      const v1::Framing framing = server == framings.end() ? v1::FRAMING_LINE : server->second;
+      absl::StrAppend(file, "\n", ClientToToml(client, framing));
     }
     request.set_page_token(page->next_page_token());
   } while (!request.page_token().empty());
@@ -58,8 +66,8 @@ absl::Status Export(Context& context) {
   RETURN_IF_ERROR(RequireFormat(context, {}));
   // All of it or nothing: half a file would be applied as one that wants less.
   std::string file = "# For `centerctl apply -f`, and for center-coordinator --config.\n";
-  RETURN_IF_ERROR(ExportServers(context, &file));
-  RETURN_IF_ERROR(ExportClients(context, &file));
+  ASSIGN_OR_RETURN(const Framings framings, ExportServers(context, &file));
+  RETURN_IF_ERROR(ExportClients(context, framings, &file));
   context.out().Append(file);
   return absl::OkStatus();
 }

@@ -4,10 +4,11 @@
 #include <map>
 #include <utility>
 
-#include "absl/strings/numbers.h"
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "absl/strings/str_split.h"
+#include "absl/strings/strip.h"
+#include "services/common/config/client_spec.h"
 #include "services/common/config/message_toml.h"
 #include "services/common/config/server_spec.h"
 #include "services/common/fd.h"
@@ -26,7 +27,6 @@ constexpr char kServers[] = "servers";
 constexpr char kPools[] = "pools";
 constexpr char kClients[] = "clients";
 constexpr char kState[] = "state";
-constexpr uint32_t kMixMax = 1000;
 
 // Where each setting of a table stands.
 using Places = std::map<std::string, TomlPlace>;  // by the field
@@ -42,24 +42,11 @@ bool IsAboutPayloads(absl::string_view field) {
   return false;
 }
 
-// "json=1,string=2"
-absl::Status SetMix(const TomlValue& value, v1::Mix* mix) {
-  const absl::Status wrong =
-      absl::InvalidArgumentError("must be a text such as \"json=1,string=1\", up to 1000 each");
-  if (value.kind != TomlValue::Kind::kString) return wrong;
-  for (const absl::string_view part : absl::StrSplit(value.text, ',')) {
-    const std::pair<absl::string_view, absl::string_view> words = absl::StrSplit(part, '=');
-    uint32_t count = 0;
-    if (!absl::SimpleAtoi(words.second, &count) || count > kMixMax) return wrong;
-    if (words.first == "json") {
-      mix->set_json(count);
-    } else if (words.first == "string") {
-      mix->set_string(count);
-    } else {
-      return wrong;
-    }
-  }
-  return mix->json() + mix->string() > 0 ? absl::OkStatus() : wrong;
+// What a client's settings are called in a file.
+std::string KeyOfClientField(absl::string_view field) {
+  if (field == "address") return "to";
+  if (absl::StartsWith(field, "mix.")) return "mix";
+  return KeyOfField(absl::StripPrefix(field, "pace."));
 }
 
 class FleetReader {
@@ -155,6 +142,7 @@ class FleetReader {
 
   void ReadClient(const TomlEntry& named) {
     DesiredClient client{.name = named.key, .place = named.place};
+    const size_t problems_before = problems_.size();
     int paces = 0;
     for (const TomlEntry& entry : named.value.entries) {
       if (entry.key == kState) {
@@ -162,8 +150,7 @@ class FleetReader {
       } else if (entry.key == "to") {
         SetField(entry, *v1::ClientSpec::descriptor()->FindFieldByName("address"), &client.spec);
       } else if (entry.key == "mix") {
-        const absl::Status set = SetMix(entry.value, client.spec.mutable_mix());
-        if (!set.ok()) Complain(entry.value.place, absl::StrCat("mix ", set.message()));
+        SetMix(entry, client.spec.mutable_mix());
       } else if (entry.key == "interval" || entry.key == "rate" || entry.key == "unlimited") {
         if (++paces > 1) Complain(entry.place, "only one of interval, rate and unlimited");
         SetField(entry, *v1::Pace::descriptor()->FindFieldByName(entry.key),
@@ -172,10 +159,30 @@ class FleetReader {
         ReadField("client", entry, &client.spec);
       }
     }
-    if (!client.spec.server().empty() && !client.spec.address().empty()) {
-      Complain(named.place, "only one of server and to");
-    }
+    if (problems_.size() == problems_before) CheckClient(named, client.spec);
     result_.clients.push_back(std::move(client));
+  }
+
+  void CheckClient(const TomlEntry& named, const v1::ClientSpec& spec) {
+    if (!spec.server().empty() && !spec.address().empty()) {
+      return Complain(named.place, "only one of server and to");
+    }
+    SpecProblems found;
+    FindClientSpecProblems(spec, MergeClientSpec(DefaultClientSpec(), spec), &found);
+    for (const SpecProblem& problem : found) {
+      const std::string key = KeyOfClientField(problem.field);
+      const TomlEntry* entry = named.value.Find(key);
+      Complain(entry == nullptr ? named.place : entry->value.place,
+               absl::StrCat(key, " ", problem.description));
+    }
+  }
+
+  void SetMix(const TomlEntry& entry, v1::Mix* mix) {
+    const absl::Status set =
+        entry.value.kind == TomlValue::Kind::kString
+            ? ParseMix(entry.value.text, mix)
+            : absl::InvalidArgumentError("must be a text such as \"json=1,string=1\"");
+    if (!set.ok()) Complain(entry.value.place, absl::StrCat("mix ", set.message()));
   }
 
   void ReadState(const TomlEntry& entry, bool* running) {
@@ -285,14 +292,15 @@ v1::UpdateServerRequest UpdateRequestFor(const DesiredServer& server) {
   v1::UpdateServerRequest request;
   request.set_name(server.name);
   *request.mutable_spec() = server.spec;
-  const Descriptor* descriptor = v1::ServerSpec::descriptor();
-  for (int i = 0; i < descriptor->field_count(); ++i) {
-    const FieldDescriptor* field = descriptor->field(i);
-    // A zero that is written is the default, so far as it is allowed at all.
-    if (!IsLeftOut(server.spec, *field)) continue;
-    request.mutable_spec()->GetReflection()->ClearField(request.mutable_spec(), field);
-    request.add_reset(field->name());
-  }
+  *request.mutable_reset() = TakeLeftOut(request.mutable_spec());
+  return request;
+}
+
+v1::StartClientRequest StartRequestFor(const DesiredClient& client) {
+  v1::StartClientRequest request;
+  request.set_name(client.name);
+  *request.mutable_spec() = client.spec;
+  *request.mutable_reset() = TakeLeftOut(request.mutable_spec());
   return request;
 }
 

@@ -14,8 +14,8 @@
 //     server = "default"
 //     rate = 100
 //
-// A setting of a server or pool that the file does not name has its default; one of a client is
-// left as it is. `state = "stopped"` keeps one stopped. `centerctl apply` and the coordinator's
+// A setting that the file does not name has its default. `state = "stopped"` keeps one stopped.
+// `centerctl apply` and the coordinator's
 // --config read it, `centerctl export` writes it.
 #pragma once
 
@@ -50,6 +50,7 @@ struct FleetFile {
   std::vector<DesiredClient> clients;
   std::vector<TomlEntry> settings;  // what stands outside tables: the coordinator's
 
+  bool WantsNothing() const { return servers.empty() && clients.empty(); }
   const DesiredServer* FindServer(absl::string_view name) const;
   const DesiredClient* FindClient(absl::string_view name) const;
 };
@@ -68,8 +69,12 @@ absl::StatusOr<std::vector<std::string>> FlagsOfSetting(const TomlEntry& setting
 // default.
 v1::UpdateServerRequest UpdateRequestFor(const DesiredServer& server);
 
-// Tables for a file. `fields` of the spec are written: those that differ from their defaults.
+// The request that starts a client as the file wants it.
+v1::StartClientRequest StartRequestFor(const DesiredClient& client);
+
+// Tables for a file, with what differs from its default: of a server, `fields` of its spec.
+// `framing` is the one that a client has when it asks for none.
 std::string ServerToToml(const v1::Server& server, const std::vector<std::string>& fields);
-std::string ClientToToml(const v1::Client& client);
+std::string ClientToToml(const v1::Client& client, v1::Framing framing);
 
 }  // namespace center

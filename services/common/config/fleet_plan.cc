@@ -1,7 +1,8 @@
 #include "services/common/config/fleet_plan.h"
 
 #include "absl/strings/str_cat.h"
-#include "google/protobuf/util/message_differencer.h"
+#include "absl/strings/strip.h"
+#include "services/common/config/client_spec.h"
 #include "services/common/config/message_toml.h"
 #include "services/common/config/server_spec.h"
 
@@ -66,27 +67,21 @@ bool ClientRuns(const v1::Client& client) {
   return client.state() != v1::CLIENT_STATE_STOPPED && client.state() != v1::CLIENT_STATE_FINISHED;
 }
 
-// Fields that the file names and that have another value now.
-std::vector<std::string> DifferingSettings(const DesiredClient& desired,
-                                           const v1::Client& current) {
-  const auto* reflection = v1::ClientSpec::GetReflection();
-  std::vector<const FieldDescriptor*> given;
-  reflection->ListFields(desired.spec, &given);
-  std::vector<std::string> differing;
-  for (const FieldDescriptor* field : given) {
-    v1::ClientSpec wanted = desired.spec;
-    v1::ClientSpec present = current.spec();
-    for (int i = 0; i < v1::ClientSpec::descriptor()->field_count(); ++i) {
-      const FieldDescriptor* other = v1::ClientSpec::descriptor()->field(i);
-      if (other == field) continue;
-      reflection->ClearField(&wanted, other);
-      reflection->ClearField(&present, other);
-    }
-    if (!google::protobuf::util::MessageDifferencer::Equals(wanted, present)) {
-      differing.push_back(field->name());
-    }
-  }
-  return differing;
+std::string Unquoted(const std::string& toml) {
+  return std::string(absl::StripSuffix(absl::StripPrefix(toml, "\""), "\""));
+}
+
+// "server default", "interval 5s"; a setting by itself, without what it is called.
+std::string TargetOf(const v1::ClientSpec& spec) {
+  return spec.address().empty() ? absl::StrCat("server ", spec.server())
+                                : absl::StrCat("to ", spec.address());
+}
+
+std::string PaceOf(const v1::Pace& pace) {
+  const auto* field = v1::Pace::GetReflection()->GetOneofFieldDescriptor(
+      pace, v1::Pace::descriptor()->FindOneofByName("pace"));
+  if (field == nullptr) return "no pace";
+  return absl::StrCat(KeyOfField(field->name()), " ", Unquoted(ValueToToml(pace, *field)));
 }
 
 }  // namespace
@@ -123,13 +118,51 @@ FleetChange PlanPrune(const v1::Server& server) {
   return result;
 }
 
+std::vector<std::string> ClientChanges(const v1::ClientSpec& before, const v1::ClientSpec& after) {
+  std::vector<std::string> changes;
+  // One that is called otherwise says so: "interval 5s -> rate 2".
+  const auto add = [&changes](const std::string& from, const std::string& to) {
+    if (from == to) return;
+    const std::string key = from.substr(0, from.find(' ') + 1);
+    changes.push_back(absl::StrCat(from, " -> ", absl::StripPrefix(to, key)));
+  };
+  add(TargetOf(before), TargetOf(after));
+  const auto* descriptor = v1::ClientSpec::descriptor();
+  for (int i = 0; i < descriptor->field_count(); ++i) {
+    const FieldDescriptor& field = *descriptor->field(i);
+    const auto text = [&field](const v1::ClientSpec& spec) {
+      return absl::StrCat(KeyOfField(field.name()), " ", Unquoted(ValueToToml(spec, field)));
+    };
+    switch (field.number()) {
+      case v1::ClientSpec::kServerFieldNumber:
+      case v1::ClientSpec::kAddressFieldNumber:
+        break;
+      case v1::ClientSpec::kPaceFieldNumber:
+        add(PaceOf(before.pace()), PaceOf(after.pace()));
+        break;
+      case v1::ClientSpec::kMixFieldNumber:
+        add("mix " + MixToText(before.mix()), "mix " + MixToText(after.mix()));
+        break;
+      case v1::ClientSpec::kFramingFieldNumber:
+        // As the server wants it, which `before` has been told.
+        if (after.framing() == v1::FRAMING_UNSPECIFIED) break;
+        [[fallthrough]];
+      default:
+        add(text(before), text(after));
+    }
+  }
+  return changes;
+}
+
 FleetChange PlanClient(const DesiredClient& desired, const v1::Client* current) {
   FleetChange result{.name = desired.name};
   const bool runs = current != nullptr && ClientRuns(*current);
   const std::vector<std::string> differing =
-      current == nullptr ? std::vector<std::string>() : DifferingSettings(desired, *current);
-  for (const std::string& field : differing) {
-    result.lines.push_back(absl::StrCat("~ client ", desired.name, ": ", KeyOfField(field),
+      current == nullptr
+          ? std::vector<std::string>()
+          : ClientChanges(current->spec(), MergeClientSpec(DefaultClientSpec(), desired.spec));
+  for (const std::string& change : differing) {
+    result.lines.push_back(absl::StrCat("~ client ", desired.name, ": ", change,
                                         runs && desired.running ? " (stop and start)" : ""));
   }
   if (!desired.running) {

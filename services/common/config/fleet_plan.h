@@ -28,6 +28,10 @@ FleetChange PlanServer(const DesiredServer& desired, const v1::Server* current,
 // A server that the file does not name and that is to go.
 FleetChange PlanPrune(const v1::Server& server);
 
+// "processes 1 -> 2", "interval 5s -> rate 2": what differs. `before` is as the coordinator says
+// it.
+std::vector<std::string> ClientChanges(const v1::ClientSpec& before, const v1::ClientSpec& after);
+
 // A change of settings is a stop and a start. A client that runs and is to run has no other way.
 FleetChange PlanClient(const DesiredClient& desired, const v1::Client* current);
 FleetChange PlanPruneClient(const v1::Client& client);

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "absl/strings/str_cat.h"
+#include "services/common/config/client_spec.h"
 #include "services/common/config/fleet_file.h"
 #include "services/common/config/message_toml.h"
 
@@ -51,25 +52,31 @@ std::string ServerToToml(const v1::Server& server, const std::vector<std::string
   return out;
 }
 
-std::string ClientToToml(const v1::Client& client) {
+std::string ClientToToml(const v1::Client& client, v1::Framing framing) {
   const v1::ClientSpec& spec = client.spec();
+  v1::ClientSpec defaults = DefaultClientSpec();
+  defaults.set_framing(framing);
   std::string out = absl::StrCat("[clients.", TomlKey(client.name()), "]\n");
   if (client.state() == v1::CLIENT_STATE_STOPPED) out += "state = \"stopped\"\n";
+  out += spec.address().empty() ? absl::StrCat("server = ", TomlString(spec.server()), "\n")
+                                : absl::StrCat("to = ", TomlString(spec.address()), "\n");
+  AppendPace(spec.pace(), &out);
   const auto* descriptor = v1::ClientSpec::descriptor();
   for (int i = 0; i < descriptor->field_count(); ++i) {
     const FieldDescriptor& field = *descriptor->field(i);
-    if (!v1::ClientSpec::GetReflection()->HasField(spec, &field)) continue;
-    if (field.number() == v1::ClientSpec::kPaceFieldNumber) {
-      AppendPace(spec.pace(), &out);
-    } else if (field.number() == v1::ClientSpec::kMixFieldNumber) {
-      absl::StrAppend(&out, "mix = \"json=", spec.mix().json(), ",string=", spec.mix().string(),
-                      "\"\n");
-    } else if (field.number() == v1::ClientSpec::kAddressFieldNumber) {
-      absl::StrAppend(&out, "to = ", ValueToToml(spec, field), "\n");
-    } else if (field.number() == v1::ClientSpec::kServerFieldNumber && !spec.address().empty()) {
-      continue;  // it sends to the address
-    } else {
-      AppendField(spec, field, &out);
+    switch (field.number()) {
+      case v1::ClientSpec::kServerFieldNumber:
+      case v1::ClientSpec::kAddressFieldNumber:
+      case v1::ClientSpec::kPaceFieldNumber:
+        break;
+      case v1::ClientSpec::kMixFieldNumber:
+        if (MixToText(spec.mix()) == MixToText(defaults.mix())) break;
+        absl::StrAppend(&out, "mix = ", TomlString(MixToText(spec.mix())), "\n");
+        break;
+      default:
+        if (ValueToToml(spec, field) != ValueToToml(defaults, field)) {
+          AppendField(spec, field, &out);
+        }
     }
   }
   return out;

@@ -126,6 +126,16 @@ std::string DurationText(const Message& message) {
       absl::Nanoseconds(reflection->GetInt32(message, descriptor->FindFieldByName("nanos"))));
 }
 
+// The fewest digits that are read as this number again.
+std::string ShortestNumber(double number) {
+  for (const int digits : {6, 15}) {
+    const std::string text = absl::StrFormat("%.*g", digits, number);
+    double again = 0;
+    if (absl::SimpleAtod(text, &again) && again == number) return text;
+  }
+  return absl::StrFormat("%.17g", number);
+}
+
 std::string MessageToToml(const Message& message) {
   if (message.GetDescriptor() == Duration::descriptor()) {
     std::string text = DurationText(message);
@@ -190,7 +200,7 @@ std::string ValueToToml(const Message& message, const FieldDescriptor& field) {
     case FieldDescriptor::CPPTYPE_ENUM:
       return TomlString(WordOf(*reflection->GetEnum(message, &field)));
     case FieldDescriptor::CPPTYPE_DOUBLE:
-      return absl::StrFormat("%.17g", reflection->GetDouble(message, &field));
+      return ShortestNumber(reflection->GetDouble(message, &field));
     case FieldDescriptor::CPPTYPE_MESSAGE:
       return MessageToToml(reflection->GetMessage(message, &field));
     default: {

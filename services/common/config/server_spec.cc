@@ -8,39 +8,21 @@
 namespace center {
 namespace {
 
-using Problems = std::vector<SpecProblem>;
-
-void Add(Problems* problems, absl::string_view field, absl::string_view description) {
-  problems->push_back({std::string(field), std::string(description)});
-}
-
-template <typename Number>
-void CheckRange(absl::string_view field, Number value, Number min, Number max, Problems* problems) {
-  if (value >= min && value <= max) return;
-  Add(problems, field, absl::StrCat("is ", value, "; must be from ", min, " to ", max));
-}
-
-void CheckDuration(absl::string_view field, const google::protobuf::Duration& duration,
-                   absl::Duration min, absl::Duration max, Problems* problems) {
-  const bool well_formed = duration.nanos() > -1'000'000'000 && duration.nanos() < 1'000'000'000;
-  const absl::Duration value = ToDuration(duration);
-  if (well_formed && value >= min && value <= max) return;
-  Add(problems, field,
-      absl::StrCat("is ", absl::FormatDuration(value), "; must be from ", absl::FormatDuration(min),
-                   " to ", absl::FormatDuration(max)));
-}
+using Problems = SpecProblems;
 
 void CheckModules(const v1::TaskModules& modules, Problems* problems) {
   if (modules.paths_size() > kTaskModulesMax) {
-    Add(problems, "task_modules",
-        absl::StrCat("has ", modules.paths_size(), " paths; at most ", kTaskModulesMax));
+    AddProblem("task_modules",
+               absl::StrCat("has ", modules.paths_size(), " paths; at most ", kTaskModulesMax),
+               problems);
   }
   for (const std::string& path : modules.paths()) {
     if (path.empty() || path.front() != '/' || path.size() > kPathBytesMax ||
         path.find('\0') != std::string::npos) {
-      Add(problems, "task_modules",
-          absl::StrCat("has '", absl::CEscape(path), "'; must be absolute paths of at most ",
-                       kPathBytesMax, " bytes, without NUL"));
+      AddProblem("task_modules",
+                 absl::StrCat("has '", absl::CEscape(path), "'; must be absolute paths of at most ",
+                              kPathBytesMax, " bytes, without NUL"),
+                 problems);
       return;
     }
   }
@@ -64,13 +46,15 @@ void CheckProcesses(const v1::ServerSpec& spec, Problems* problems) {
 
 void CheckHost(const std::string& host, Problems* problems) {
   if (host.size() > kHostBytesMax) {
-    Add(problems, "host",
-        absl::StrCat("has ", host.size(), " bytes; must be from 1 to ", kHostBytesMax));
+    AddProblem("host",
+               absl::StrCat("has ", host.size(), " bytes; must be from 1 to ", kHostBytesMax),
+               problems);
   } else if (std::any_of(host.begin(), host.end(),
                          [](unsigned char c) { return c <= ' ' || c >= 0x7f; })) {
-    Add(problems, "host",
-        absl::StrCat("is '", absl::CEscape(host),
-                     "'; must be an address or a name without white space, in ASCII"));
+    AddProblem("host",
+               absl::StrCat("is '", absl::CEscape(host),
+                            "'; must be an address or a name without white space, in ASCII"),
+               problems);
   }
 }
 
@@ -108,27 +92,9 @@ v1::ServerSpec DefaultSpec() {
 }
 
 v1::ServerSpec MergeSpec(const v1::ServerSpec& base, const v1::ServerSpec& request) {
-  // Protobuf's own merge does what is meant for numbers and texts: fields that are set replace,
-  // those at zero stay. Messages would be merged field by field (1.5 s with 2 s gives 2.5 s), so
-  // they are replaced as a whole, and a duration of zero stays away like a number.
   v1::ServerSpec merged = base;
-  v1::ServerSpec changes = request;
-  const auto* reflection = v1::ServerSpec::GetReflection();
-  const auto* descriptor = v1::ServerSpec::descriptor();
-  for (int i = 0; i < descriptor->field_count(); ++i) {
-    const auto* field = descriptor->field(i);
-    if (field->message_type() == nullptr || !reflection->HasField(request, field)) continue;
-    reflection->ClearField(IsLeftOut(request, *field) ? &changes : &merged, field);
-  }
-  merged.MergeFrom(changes);
+  MergeFields(request, &merged);
   return merged;
-}
-
-bool IsLeftOut(const v1::ServerSpec& spec, const google::protobuf::FieldDescriptor& field) {
-  const auto* reflection = v1::ServerSpec::GetReflection();
-  if (!reflection->HasField(spec, &field)) return true;
-  return field.message_type() == google::protobuf::Duration::descriptor() &&
-         reflection->GetMessage(spec, &field).ByteSizeLong() == 0;
 }
 
 void FindSpecProblems(const v1::ServerSpec& spec, Problems* problems) {
@@ -142,12 +108,15 @@ void FindSpecProblems(const v1::ServerSpec& spec, Problems* problems) {
   CheckRange<uint64_t>("max_payload_bytes", spec.max_payload_bytes(), 1, kPayloadBytesMax,
                        problems);
   if (spec.banner().size() > kBannerBytesMax) {
-    Add(problems, "banner",
-        absl::StrCat("has ", spec.banner().size(), " bytes; at most ", kBannerBytesMax));
+    AddProblem("banner",
+               absl::StrCat("has ", spec.banner().size(), " bytes; at most ", kBannerBytesMax),
+               problems);
   } else if (spec.banner().find('\0') != std::string::npos) {
     // It travels to the worker as a command-line argument.
-    Add(problems, "banner",
-        absl::StrCat("has a NUL byte at position ", spec.banner().find('\0'), "; must have none"));
+    AddProblem(
+        "banner",
+        absl::StrCat("has a NUL byte at position ", spec.banner().find('\0'), "; must have none"),
+        problems);
   }
   CheckRange<uint32_t>("max_connections", spec.max_connections(), 1, kConnectionsMax, problems);
   CheckRange<uint32_t>("max_connections_per_peer", spec.max_connections_per_peer(), 0,
@@ -168,17 +137,6 @@ void FindSpecProblems(const v1::ServerSpec& spec, Problems* problems) {
   CheckDuration("drain_timeout", spec.drain_timeout(), absl::Milliseconds(1), kTimeoutMax,
                 problems);
   CheckProcesses(spec, problems);
-}
-
-absl::Duration ToDuration(const google::protobuf::Duration& duration) {
-  return absl::Seconds(duration.seconds()) + absl::Nanoseconds(duration.nanos());
-}
-
-google::protobuf::Duration FromDuration(absl::Duration duration) {
-  google::protobuf::Duration result;
-  result.set_seconds(absl::IDivDuration(duration, absl::Seconds(1), &duration));
-  result.set_nanos(static_cast<int32_t>(absl::ToInt64Nanoseconds(duration)));
-  return result;
 }
 
 }  // namespace center

@@ -10,6 +10,7 @@
 #include "absl/strings/string_view.h"
 #include "absl/time/time.h"
 #include "center/v1/server.pb.h"
+#include "services/common/config/spec_fields.h"
 
 namespace center {
 
@@ -39,19 +40,8 @@ v1::ServerSpec DefaultSpec();
 // `base` with every field that `request` sets.
 v1::ServerSpec MergeSpec(const v1::ServerSpec& base, const v1::ServerSpec& request);
 
-// True when MergeSpec keeps the base's value of this field: it is absent or zero.
-bool IsLeftOut(const v1::ServerSpec& spec, const google::protobuf::FieldDescriptor& field);
-
-struct SpecProblem {
-  std::string field;        // of ServerSpec: "max_payload_bytes"
-  std::string description;  // what is wrong, what would be right
-};
 // Adds what is wrong with the settings. REQUIRES: every field is set, as MergeSpec with DefaultSpec
 // leaves it.
-void FindSpecProblems(const v1::ServerSpec& spec, std::vector<SpecProblem>* problems);
-
-// Protobuf's durations as Abseil's. REQUIRES: FindSpecProblems found nothing wrong with it.
-absl::Duration ToDuration(const google::protobuf::Duration& duration);
-google::protobuf::Duration FromDuration(absl::Duration duration);
+void FindSpecProblems(const v1::ServerSpec& spec, SpecProblems* problems);
 
 }  // namespace center

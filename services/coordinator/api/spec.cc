@@ -12,12 +12,16 @@ using Violations = std::vector<rpc::FieldViolation>;
 
 }  // namespace
 
-void CheckSpec(const v1::ServerSpec& spec, Violations* violations) {
-  std::vector<SpecProblem> problems;
-  FindSpecProblems(spec, &problems);
+void AddSpecViolations(SpecProblems problems, Violations* violations) {
   for (SpecProblem& problem : problems) {
     violations->push_back({absl::StrCat("spec.", problem.field), std::move(problem.description)});
   }
+}
+
+void CheckSpec(const v1::ServerSpec& spec, Violations* violations) {
+  SpecProblems problems;
+  FindSpecProblems(spec, &problems);
+  AddSpecViolations(std::move(problems), violations);
 }
 
 void CheckName(absl::string_view name, Violations* violations) {

@@ -15,6 +15,9 @@ namespace center::coordinator {
 inline constexpr absl::string_view kDefaultServer = "default";
 inline constexpr size_t kRequestIdBytesMax = 128;
 
+// The problems as violations of the request's field `spec`.
+void AddSpecViolations(SpecProblems problems, std::vector<rpc::FieldViolation>* violations);
+
 // Adds what is wrong with the settings, the name or the request id. A violation's field is as in
 // the request ("spec.port").
 void CheckSpec(const v1::ServerSpec& spec, std::vector<rpc::FieldViolation>* violations);

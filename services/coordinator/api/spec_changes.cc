@@ -63,20 +63,11 @@ v1::ChangeEffect EffectOf(int field_number) {
 // `spec` with the defaults of the fields that the request resets.
 void Reset(const v1::UpdateServerRequest& request, v1::ServerSpec* spec,
            std::vector<rpc::FieldViolation>* violations) {
-  const auto* reflection = v1::ServerSpec::GetReflection();
-  v1::ServerSpec defaults;
-  for (const std::string& name : request.reset()) {
-    const FieldDescriptor* field = v1::ServerSpec::descriptor()->FindFieldByName(name);
-    if (field == nullptr) {
-      violations->push_back({"reset", absl::StrCat("there is no setting '", name, "'")});
-    } else if (reflection->HasField(request.spec(), field)) {
-      violations->push_back({"reset", absl::StrCat("'", name, "' is set by spec as well")});
-    } else {
-      reflection->ClearField(spec, field);
-      defaults.MergeFrom(Only(DefaultSpec(), *field));
-    }
+  SpecProblems problems;
+  ResetFields(request.reset(), request.spec(), DefaultSpec(), spec, &problems);
+  for (SpecProblem& problem : problems) {
+    violations->push_back({std::move(problem.field), std::move(problem.description)});
   }
-  spec->MergeFrom(defaults);
 }
 
 absl::Status NeedsStop(const std::vector<v1::SettingChange>& changes) {

@@ -5,6 +5,7 @@
 #include "gmock/gmock.h"
 #include "google/protobuf/util/message_differencer.h"
 #include "gtest/gtest.h"
+#include "services/common/config/client_spec.h"
 #include "services/common/config/fleet_plan.h"
 #include "services/common/config/message_toml.h"
 #include "services/common/config/server_spec.h"
@@ -102,7 +103,28 @@ interval = "5s"
   EXPECT_EQ(file.clients[1].spec.pace().interval().seconds(), 5);
   EXPECT_THAT(Refusal("[clients.a]\ninterval = \"5s\"\nrate = 3\n"),
               HasSubstr("fleet.toml:3:1: only one of interval, rate and unlimited"));
-  EXPECT_THAT(Refusal("[clients.a]\nmix = \"json\"\n"), HasSubstr("fleet.toml:2:7: mix must be"));
+  EXPECT_THAT(Refusal("[clients.a]\nmix = \"json\"\n"),
+              HasSubstr("fleet.toml:2:7: mix \"json\" is neither"));
+  EXPECT_THAT(Refusal("[clients.a]\nmix = 3\n"), HasSubstr("fleet.toml:2:7: mix must be"));
+}
+
+TEST(FleetFileTest, TheLimitsOfClientsAreThoseOfTheCoordinator) {
+  EXPECT_THAT(Refusal("[clients.a]\nprocesses = 65\n"),
+              HasSubstr("fleet.toml:2:13: processes is 65; must be from 1 to 64"));
+  EXPECT_THAT(Refusal("[clients.a]\nserver = \"x\"\nrate = -1.0\n"),
+              HasSubstr("fleet.toml:3:8: rate is -1; must be more than 0"));
+  EXPECT_THAT(Refusal("[clients.a]\nto = \"nowhere\"\n"), HasSubstr("fleet.toml:2:6: to "));
+  EXPECT_THAT(Refusal("[clients.a]\nto = \"h:1\"\nserver = \"b\"\n"),
+              HasSubstr("fleet.toml:1:10: only one of server and to"));
+}
+
+TEST(FleetFileTest, ASettingOfAClientThatIsNotNamedGetsItsDefault) {
+  const FleetFile file = Parse("[clients.a]\ncount = 0\nrate = 2\n");
+  const v1::StartClientRequest request = StartRequestFor(file.clients[0]);
+  EXPECT_EQ(request.spec().pace().rate(), 2);
+  EXPECT_THAT(request.reset(), Contains("count"));
+  EXPECT_THAT(request.reset(), Contains("server"));
+  EXPECT_THAT(request.reset(), Not(Contains("pace")));
 }
 
 TEST(FleetFileTest, WhatIsWrongIsSaidWithItsPlaceAllAtOnce) {
@@ -230,10 +252,17 @@ TEST(FleetFileTest, AClientIsWrittenAndReadAgain) {
   spec.set_count(1'000'000);
   spec.set_framing(v1::FRAMING_OCTET);
   *spec.mutable_drain_timeout() = FromDuration(absl::Seconds(3));
-  const FleetFile file = Parse(ClientToToml(client));
+  const FleetFile file = Parse(ClientToToml(client, v1::FRAMING_LINE));
   ASSERT_THAT(file.clients, SizeIs(1));
-  EXPECT_TRUE(MessageDifferencer::Equals(file.clients[0].spec, spec)) << ClientToToml(client);
+  EXPECT_TRUE(MessageDifferencer::Equals(file.clients[0].spec, spec));
   EXPECT_THAT(PlanClient(file.clients[0], &client).lines, IsEmpty());
+
+  spec = DefaultClientSpec();
+  spec.set_framing(v1::FRAMING_OCTET);
+  spec.mutable_pace()->set_rate(0.1);
+  EXPECT_EQ(ClientToToml(client, v1::FRAMING_OCTET),
+            "[clients.load]\nserver = \"default\"\nrate = 0.1\n");
+  EXPECT_THAT(ClientToToml(client, v1::FRAMING_LINE), HasSubstr("framing = \"octet\""));
 }
 
 v1::SettingChange Change(const std::string& field, v1::ChangeEffect effect) {
@@ -277,16 +306,31 @@ TEST(FleetPlanTest, WhatDiffersDecidesTheSteps) {
   EXPECT_THAT(PlanPrune(running).steps, ElementsAre(kStop));
 }
 
+TEST(FleetPlanTest, ChangesOfAClientAreSaidAsTheFileHasThem) {
+  const v1::ClientSpec before = DefaultClientSpec();
+  v1::ClientSpec after = before;
+  EXPECT_THAT(ClientChanges(before, after), IsEmpty());
+  after.clear_server();
+  after.set_address("h:1");
+  after.mutable_pace()->set_rate(0.5);
+  after.mutable_mix()->set_string(0);
+  after.set_payload_bytes(1024);
+  EXPECT_THAT(ClientChanges(before, after),
+              ElementsAre("server default -> to h:1", "interval 5s -> rate 0.5",
+                          "payload-bytes 0B -> 1KiB", "mix json=1,string=1 -> json=1,string=0"));
+}
+
 TEST(FleetPlanTest, AClientIsStoppedToBeChanged) {
   const FleetFile file = Parse("[clients.load]\nprocesses = 2\n");
   v1::Client client;
-  client.mutable_spec()->set_processes(1);
+  *client.mutable_spec() = DefaultClientSpec();
+  client.mutable_spec()->set_framing(v1::FRAMING_OCTET);  // as its server wants it
   using enum FleetStep;
   EXPECT_THAT(PlanClient(file.clients[0], nullptr).steps, ElementsAre(kStart));
   client.set_state(v1::CLIENT_STATE_RUNNING);
   EXPECT_THAT(PlanClient(file.clients[0], &client).steps, ElementsAre(kStop, kStart));
   EXPECT_THAT(PlanClient(file.clients[0], &client).lines,
-              ElementsAre("~ client load: processes (stop and start)"));
+              ElementsAre("~ client load: processes 1 -> 2 (stop and start)"));
   client.mutable_spec()->set_processes(2);
   EXPECT_THAT(PlanClient(file.clients[0], &client).steps, IsEmpty());
   client.set_state(v1::CLIENT_STATE_FINISHED);
