@@ -80,6 +80,7 @@ class Invocation {
     AddGlobalFlags(root_, flags_);
     AddCoordinatorCommands(root_, selection_);
     AddServerCommands(root_, selection_);
+    AddClientCommands(root_, selection_);
     AddWorkerCommands(root_, selection_);
     AddTailCommand(root_, selection_);
     AddSendCommand(root_, selection_);

@@ -27,6 +27,7 @@ inline void OnSelected(CLI::App* app, Selection& selection,
 
 void AddCoordinatorCommands(CLI::App& root, Selection& selection);
 void AddServerCommands(CLI::App& root, Selection& selection);
+void AddClientCommands(CLI::App& root, Selection& selection);
 void AddWorkerCommands(CLI::App& root, Selection& selection);
 void AddWorkerStacksCommand(CLI::App& noun, Selection& selection);
 void AddTailCommand(CLI::App& root, Selection& selection);

@@ -28,6 +28,11 @@ absl::string_view HintFor(absl::string_view reason) {
       {"WORKER_NOT_FOUND", "`centerctl worker list` shows what there is."},
       {"SERVER_STOPPED", "`centerctl server start NAME` starts it again."},
       {"SERVER_RUNNING", "`centerctl server status NAME` shows it; stop it first to change it."},
+      {"SERVER_NOT_LISTENING", "`centerctl server list` shows servers that take connections."},
+      {"CLIENT_NOT_FOUND",
+       "`centerctl client list` shows what there is; `centerctl client start NAME` starts one."},
+      {"CLIENT_STOPPED", "`centerctl client start NAME` starts it again."},
+      {"CLIENT_RUNNING", "`centerctl client status NAME` shows it; stop it first to change it."},
       {"PORT_IN_USE",
        "Choose another port with --port (0: the kernel chooses), or end who has it: `ss -ltnp`."},
       {"PORT_NOT_PERMITTED", "Ports below 1024 need a privilege: choose a larger --port."},
@@ -80,8 +85,9 @@ absl::Status FromRpc(absl::Status status, absl::string_view address) {
     return NotRunningError(absl::StrCat("no coordinator answers at ", address,
                                         ": start one with `centerctl coordinator start`"));
   }
-  const int exit_code =
-      reason == "SERVER_STOPPED" ? kExitNotRunning : kExitRpcBase + static_cast<int>(status.code());
+  const int exit_code = reason == "SERVER_STOPPED" || reason == "CLIENT_STOPPED"
+                            ? kExitNotRunning
+                            : kExitRpcBase + static_cast<int>(status.code());
   if (absl::IsDeadlineExceeded(status) && reason.empty()) {
     status = WithHint(absl::DeadlineExceededError(
                           absl::StrCat("the coordinator at ", address, " did not answer in time")),

@@ -132,7 +132,7 @@ install_and_build() {
   else
     run cmake -S . -B "$build" -G Ninja -DCMAKE_BUILD_TYPE=Release -DCENTER_TESTS=OFF
   fi
-  run cmake --build "$build" --target center-coordinator center-worker centerctl
+  run cmake --build "$build" --target center-coordinator center-worker center-client centerctl
   show "export PATH=$build/bin:\$PATH"
   export PATH="$build/bin:$PATH"
 }

@@ -15,8 +15,10 @@
 #include "asio/steady_timer.hpp"
 #include "services/client/api/flags.h"
 #include "services/client/api/reporter.h"
+#include "services/common/clock.h"
 #include "services/common/fd.h"
 #include "services/common/log.h"
+#include "services/common/net_address.h"
 #include "services/common/rpc/channel.h"
 
 namespace center::client {
@@ -25,6 +27,8 @@ namespace {
 constexpr int kExitUsage = 2;
 constexpr int kExitUnknown = 3;  // the coordinator does not know this process
 constexpr std::chrono::seconds kReportInterval{1};
+// So long the first report waits for the first connections, so that it can say how they went.
+constexpr std::chrono::milliseconds kFirstReportDelayMax{500};
 constexpr absl::Duration kLastReportTimeout = absl::Seconds(2);
 
 v1::ReportClientRequest MakeReport(const Flags& flags, const std::string& token,
@@ -45,24 +49,59 @@ v1::ReportClientRequest MakeReport(const Flags& flags, const std::string& token,
   return report;
 }
 
+// Where the server is now, and how it wants payloads.
+void FollowTarget(Load& load, const Flags& flags, const v1::ReportClientResponse& answer) {
+  auto address = ParseNetAddress(answer.address());
+  if (!address.ok() || address->is_unix) return;
+  LoadTarget target{
+      .host = address->host, .port = address->port, .framing = flags.load.target.framing};
+  switch (answer.framing()) {
+    case v1::FRAMING_LINE:
+      target.framing = Framing::kLine;
+      break;
+    case v1::FRAMING_LENGTH:
+      target.framing = Framing::kLength;
+      break;
+    case v1::FRAMING_OCTET:
+      target.framing = Framing::kOctet;
+      break;
+    case v1::FRAMING_CHUNK:
+      target.framing = Framing::kChunk;
+      break;
+    default:
+      break;
+  }
+  load.SetTarget(std::move(target));
+}
+
 // SIGTERM and SIGINT: end in order; a second one: at once.
-void WatchSignals(asio::signal_set& signals, Load& load, bool* ending) {
-  signals.async_wait([&signals, &load, ending](const asio::error_code& error, int number) {
+void WatchSignals(asio::signal_set& signals, const std::function<void(int)>& end) {
+  signals.async_wait([&signals, &end](const asio::error_code& error, int number) {
     if (error) return;
-    const bool again = std::exchange(*ending, true);
-    spdlog::info("received {}: {}", number == SIGINT ? "SIGINT" : "SIGTERM",
-                 again ? "closing connections" : "ending connections in order");
-    load.Stop(/*now=*/again);
-    WatchSignals(signals, load, ending);
+    end(number);
+    WatchSignals(signals, end);
+  });
+}
+
+void KeepReporting(asio::steady_timer& timer, const std::function<void()>& report);
+
+// Unless something is reported before.
+void ReportLater(asio::steady_timer& timer, std::chrono::milliseconds delay,
+                 const std::function<void()>& report) {
+  timer.expires_after(delay);
+  timer.async_wait([&timer, &report](const asio::error_code& error) {
+    if (!error) KeepReporting(timer, report);
   });
 }
 
 void KeepReporting(asio::steady_timer& timer, const std::function<void()>& report) {
   report();
-  timer.expires_after(kReportInterval);
-  timer.async_wait([&timer, &report](const asio::error_code& error) {
-    if (!error) KeepReporting(timer, report);
-  });
+  ReportLater(timer, kReportInterval, report);
+}
+
+bool IsOrphan(const Flags& flags, SteadyTime answered) {
+  return flags.coordinator.has_value() && flags.orphan_timeout > SteadyDuration::zero() &&
+         RealClock().Steady() - answered > flags.orphan_timeout;
 }
 
 int Main(int argc, char** argv) {
@@ -85,25 +124,51 @@ int Main(int argc, char** argv) {
   asio::steady_timer timer(io);
   bool ending = false;
   int exit_code = 0;
+  SteadyTime answered = RealClock().Steady();  // when the coordinator was there last
   std::unique_ptr<Reporter> reporter;
   if (flags.coordinator.has_value()) {
-    reporter = std::make_unique<Reporter>(rpc::MakeChannel(*flags.coordinator), [&] {
-      asio::post(io, [&] {
-        exit_code = kExitUnknown;
-        load.Stop(/*now=*/false);
-      });
-    });
+    reporter = std::make_unique<Reporter>(
+        rpc::MakeChannel(*flags.coordinator),
+        Reporter::Listener{.on_answer =
+                               [&](const v1::ReportClientResponse& answer) {
+                                 asio::post(io, [&, answer] {
+                                   answered = RealClock().Steady();
+                                   FollowTarget(load, flags, answer);
+                                 });
+                               },
+                           .on_unknown =
+                               [&] {
+                                 asio::post(io, [&] {
+                                   exit_code = kExitUnknown;
+                                   load.Stop(/*now=*/false);
+                                 });
+                               }});
   }
   const std::function<void()> report = [&] {
     if (reporter != nullptr) reporter->Report(MakeReport(flags, token, load.stats(), ending));
   };
-  WatchSignals(signals, load, &ending);
-  load.Start([&] {
+  const std::function<void()> tick = [&] {
+    if (IsOrphan(flags, answered) && !std::exchange(ending, true)) {
+      spdlog::warn("no coordinator for longer than --orphan-timeout: ending");
+      load.Stop(/*now=*/false);
+    }
+    report();
+  };
+  const std::function<void(int)> end = [&](int signal) {
+    const bool again = std::exchange(ending, true);
+    spdlog::info("received {}: {}", signal == SIGINT ? "SIGINT" : "SIGTERM",
+                 again ? "closing connections" : "ending connections in order");
+    report();  // at once: so that nobody asks again
+    load.Stop(/*now=*/again);
+  };
+  WatchSignals(signals, end);
+  const auto ended = [&] {
     ending = true;
     report();
     io.stop();
-  });
-  KeepReporting(timer, report);
+  };
+  load.Start(ended, /*on_tried=*/[&] { KeepReporting(timer, tick); });
+  ReportLater(timer, kFirstReportDelayMax, tick);
   io.run();
   if (reporter != nullptr) reporter->Flush(kLastReportTimeout);
   const LoadStats& stats = load.stats();

@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <csignal>
 #include <cstdio>
+#include <filesystem>
 #include <functional>
 #include <iostream>
 #include <string>
@@ -126,7 +127,7 @@ void AddFlags(CLI::App& app, Flags& flags) {
   app.set_version_flag("--version", "center-coordinator " CENTER_VERSION);
   app.footer(
       "Signals:\n"
-      "  SIGTERM, SIGINT  drain all workers, then end; a second one: at once\n"
+      "  SIGTERM, SIGINT  end clients, drain all workers, then end; a second one: at once\n"
       "  SIGUSR2          end and leave the workers serving: the next coordinator on the same\n"
       "                   --data-dir adopts them (centerctl coordinator restart)\n"
       "  SIGHUP           read --config again; log-level takes effect at once");
@@ -262,6 +263,9 @@ int Run(const Flags& flags, FleetFile fleet, const std::vector<std::string>& arg
   jobs.ended_max = flags.job_history;
   auto worker = SiblingProgram("center-worker");
   if (!worker.ok()) return Fail(worker.status(), kExitFailure);
+  // Where it is missing, clients cannot be started; servers can.
+  const std::string client =
+      std::filesystem::path(*worker).replace_filename("center-client").string();
 
   ::umask(0077);
   std::signal(SIGPIPE, SIG_IGN);
@@ -275,6 +279,7 @@ int Run(const Flags& flags, FleetFile fleet, const std::vector<std::string>& arg
                                           .listen = *std::move(addresses),
                                           .http = *std::move(http),
                                           .worker_program = *std::move(worker),
+                                          .client_program = client,
                                           .log_format = flags.log_format,
                                           .log_level = flags.log_level,
                                           .events_max = flags.events_max,

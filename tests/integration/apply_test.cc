@@ -13,6 +13,7 @@ using ::testing::AllOf;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
+using ::testing::StartsWith;
 
 constexpr char kTwoServers[] = R"(
 [servers.default]
@@ -56,6 +57,33 @@ TEST(ApplyTest, OnlyWhatDiffersIsDone) {
   EXPECT_THAT(result.out, HasSubstr("~ server default: idle-timeout 30s -> 0s (rolling restart)"));
   EXPECT_NE(fleet.WorkerPid("default", 0), first);
   EXPECT_EQ(fleet.GetServer("compute")->state(), v1::SERVER_STATE_STOPPED) << "pruned";
+}
+
+TEST(ApplyTest, ClientsComeAfterTheirServersAndGoBeforeThem) {
+  Fleet fleet;
+  const std::string servers = "[servers.default]\nport = 0\n";
+  const std::string client = "[clients.load]\nrate = 50\n";
+  RunResult result = fleet.Ctl({"apply", "-f", "-"}, client + servers);
+  ASSERT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, HasSubstr("+ client load: start"));
+  EXPECT_EQ(fleet.Ctl({"client", "status", "load"}).exit_code, 0);
+  result = fleet.Ctl({"apply", "-f", "-"}, servers + client + "count = 1000000\n");
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.out, "~ client load: count 0 -> 1000000 (stop and start)\n");
+  const RunResult exported = fleet.Ctl({"export"});
+  EXPECT_THAT(exported.out,
+              HasSubstr("[clients.load]\nserver = \"default\"\nrate = 50\ncount = 1000000\n"));
+  EXPECT_EQ(fleet.Ctl({"apply", "-f", "-", "--dry-run", "--prune"}, exported.out).exit_code, 0);
+  // What the file does not say any more has its default again.
+  result = fleet.Ctl({"apply", "-f", "-"}, servers + "[clients.load]\n");
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_EQ(result.out,
+            "~ client load: rate 50 -> interval 5s (stop and start)\n"
+            "~ client load: count 1000000 -> 0 (stop and start)\n");
+  result = fleet.Ctl({"apply", "-f", "-", "--prune", "--yes"}, "");
+  EXPECT_EQ(result.exit_code, 0) << result.err;
+  EXPECT_THAT(result.out, StartsWith("- client load: stop (not in the file)\n"));
+  EXPECT_EQ(fleet.Ctl({"client", "status", "load"}).exit_code, 3);
 }
 
 TEST(ApplyTest, ANewHostIsAStopAndAStart) {
@@ -109,10 +137,13 @@ TEST(ApplyTest, TheCoordinatorReadsTheSameFile) {
   Fleet fleet({.extra_args = {"--config", config}});
   ASSERT_TRUE(WaitFor([&] { return fleet.GetServer("compute").ok(); }));
   ASSERT_TRUE(fleet.WaitReady("default"));
+  ASSERT_TRUE(fleet.WaitReady("compute"));
   EXPECT_EQ(fleet.Ctl({"apply", "-f", config, "--dry-run"}).exit_code, 0);
   const pid_t worker = fleet.WorkerPid("default", 0);
 
-  WriteWholeFile(config, "[servers.default]\nport = 0\nworkers = 1\nidle-timeout = \"30s\"\n");
+  WriteWholeFile(config,
+                 "[servers.default]\nport = 0\nworkers = 1\nidle-timeout = \"30s\"\n"
+                 "[clients.load]\nrate = 50\n");
   grpc::ClientContext context;
   v1::GetCoordinatorResponse self;
   ASSERT_TRUE(
@@ -121,6 +152,7 @@ TEST(ApplyTest, TheCoordinatorReadsTheSameFile) {
   ASSERT_EQ(::kill(coordinator, SIGHUP), 0);
   EXPECT_TRUE(WaitFor([&] { return fleet.GetServer("default")->workers_size() == 1; }));
   EXPECT_EQ(fleet.WorkerPid("default", 0), worker) << "one that stays is not touched";
+  EXPECT_TRUE(WaitFor([&] { return fleet.Ctl({"client", "status", "load"}).exit_code == 0; }));
   EXPECT_EQ(fleet.GetServer("compute")->state(), v1::SERVER_STATE_RUNNING) << "left alone";
 
   WriteWholeFile(config, "[servers.default]\nport = 0\nworkers = 300\n");

@@ -86,7 +86,7 @@ void AddLoadFlags(CLI::App& app, LoadOptions* load) {
   AddParsed(app, "--mix", "What is sent in turn: json=N,string=M", "json=1,string=1",
             [load](const std::string& text) { return ParseMix(text, &load->payloads); });
   AddParsed(app, "--framing", "How payloads are framed: line, length, octet or chunk", "line",
-            Into<Framing>(&load->payloads.framing,
+            Into<Framing>(&load->target.framing,
                           [](const std::string& text) { return ParseFraming(text); }));
   AddParsed(app, "--drain-timeout", "How long the end of the connections may take", "10s",
             IntoDuration(&load->drain_timeout));
@@ -126,8 +126,8 @@ ParsedFlags ParseFlags(int argc, const char* const* argv) {
     if (to.is_unix || to.port == 0) {
       return absl::InvalidArgumentError(absl::StrCat("'", text, "': use host:port"));
     }
-    flags.load.host = to.host;
-    flags.load.port = to.port;
+    flags.load.target.host = to.host;
+    flags.load.target.port = to.port;
     return absl::OkStatus();
   })->required();
   AddParsed(app, "--coordinator", "Where to report: unix:/path or host:port", "",
@@ -135,6 +135,8 @@ ParsedFlags ParseFlags(int argc, const char* const* argv) {
               ASSIGN_OR_RETURN(flags.coordinator, ParseNetAddress(text));
               return absl::OkStatus();
             });
+  AddParsed(app, "--orphan-timeout", "End after so long without a coordinator; 0s: never", "0s",
+            IntoDuration(&flags.orphan_timeout));
   AddLoadFlags(app, &flags.load);
   app.add_option("--log-format", flags.log.format, "text or json")->capture_default_str();
   app.add_option("--log-level", flags.log.level, "trace, debug, info, warning, error or off")

@@ -14,6 +14,7 @@ namespace center::client {
 struct Flags {
   std::string name = "default/0";          // "<client>/<number>"
   absl::optional<NetAddress> coordinator;  // without it the process stands alone
+  SteadyDuration orphan_timeout{};         // 0: never
   LoadOptions load;
   LogOptions log;
 };

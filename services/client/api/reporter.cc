@@ -21,9 +21,8 @@ struct Reporter::Call {
   v1::ReportClientResponse response;
 };
 
-Reporter::Reporter(std::shared_ptr<grpc::ChannelInterface> channel,
-                   std::function<void()> on_unknown)
-    : stub_(v1::ClientRegistryService::NewStub(channel)), on_unknown_(std::move(on_unknown)) {}
+Reporter::Reporter(std::shared_ptr<grpc::ChannelInterface> channel, Listener listener)
+    : stub_(v1::ClientRegistryService::NewStub(channel)), listener_(std::move(listener)) {}
 
 Reporter::~Reporter() { Flush(absl::ZeroDuration()); }
 
@@ -51,9 +50,12 @@ Reporter::Call* Reporter::TakeNext() {
 void Reporter::Send(Call* call) {
   call->context.set_wait_for_ready(true);
   call->context.set_deadline(std::chrono::system_clock::now() + kReportTimeout);
-  stub_->async()->ReportClient(
-      &call->context, &call->request, &call->response,
-      [this](const grpc::Status& status) { OnAnswer(rpc::FromGrpc(status)); });
+  stub_->async()->ReportClient(&call->context, &call->request, &call->response,
+                               [this, call](const grpc::Status& status) {
+                                 // The next call takes the place of this one only in OnAnswer.
+                                 if (status.ok()) listener_.on_answer(call->response);
+                                 OnAnswer(rpc::FromGrpc(status));
+                               });
 }
 
 void Reporter::OnAnswer(const absl::Status& status) {
@@ -73,7 +75,7 @@ void Reporter::OnAnswer(const absl::Status& status) {
   }
   if (tell) {
     spdlog::error("the coordinator does not know this process: {}", status);
-    on_unknown_();
+    listener_.on_unknown();
   }
   Call* next = nullptr;
   {

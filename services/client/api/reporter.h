@@ -15,9 +15,14 @@ namespace center::client {
 // away is no reason to stop sending: reports go to the next one. Thread-safe.
 class Reporter {
  public:
-  // `on_unknown` is called once, on a thread of gRPC's, when the coordinator does not know this
-  // process: it must end.
-  Reporter(std::shared_ptr<grpc::ChannelInterface> channel, std::function<void()> on_unknown);
+  // Called on threads of gRPC's.
+  struct Listener {
+    // The coordinator has taken a report.
+    std::function<void(const v1::ReportClientResponse&)> on_answer;
+    // The coordinator does not know this process: it must end. Once.
+    std::function<void()> on_unknown;
+  };
+  Reporter(std::shared_ptr<grpc::ChannelInterface> channel, Listener listener);
   ~Reporter();
   Reporter(const Reporter&) = delete;
   Reporter& operator=(const Reporter&) = delete;
@@ -34,7 +39,7 @@ class Reporter {
   void OnAnswer(const absl::Status& status);
 
   const std::unique_ptr<v1::ClientRegistryService::Stub> stub_;
-  const std::function<void()> on_unknown_;
+  const Listener listener_;
   absl::Mutex mutex_;
   std::unique_ptr<Call> call_ ABSL_GUARDED_BY(mutex_);
   bool busy_ ABSL_GUARDED_BY(mutex_) = false;     // a call is under way, or being answered

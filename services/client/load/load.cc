@@ -59,12 +59,22 @@ struct Load::Connection {
     Wake();
   }
 
+  // It is connected anew.
+  void Begin() {
+    sent = 0;
+    peer_ended = false;
+    broken.clear();
+    watching = true;
+  }
+
   tcp::socket socket;
   asio::steady_timer wake;
-  absl::optional<Pacer> pacer;  // none: unlimited
-  uint64_t sent = 0;            // payloads on this socket
-  bool watching = false;        // its reader runs
-  bool peer_ended = false;      // it has sent its end: it wants no more
+  bool tried = false;
+  absl::optional<Pacer> pacer;       // none: unlimited
+  uint64_t sent = 0;                 // payloads on this socket
+  Framing framing = Framing::kLine;  // as of the target that it is connected to
+  bool watching = false;             // its reader runs
+  bool peer_ended = false;           // it has sent its end: it wants no more
   asio::error_code broken;
 };
 
@@ -72,6 +82,7 @@ struct Load::Shared : std::enable_shared_from_this<Load::Shared> {
   Shared(asio::io_context& its_io, LoadOptions its_options)
       : io(its_io),
         options(std::move(its_options)),
+        target(options.target),
         payloads(options.payloads),
         left(options.count == 0 ? std::numeric_limits<uint64_t>::max() : options.count),
         drain_timer(io),
@@ -80,6 +91,8 @@ struct Load::Shared : std::enable_shared_from_this<Load::Shared> {
 
   bool Finished() const { return stopping || left == 0; }
   void Failed(const std::string& what);
+  // It has been connected, or refused.
+  void Tried(Connection& connection);
   absl::optional<Pacer> MakePacer(uint32_t index, SteadyTime start) const;
   // Takes payloads that are due and appends them, up to burst_bytes; how many.
   uint64_t Compose(Connection& connection, std::string* out);
@@ -94,6 +107,7 @@ struct Load::Shared : std::enable_shared_from_this<Load::Shared> {
 
   asio::io_context& io;
   const LoadOptions options;
+  LoadTarget target;
   LoadStats stats;
   Payloads payloads;
   uint64_t left;  // payloads that may still be sent
@@ -101,15 +115,21 @@ struct Load::Shared : std::enable_shared_from_this<Load::Shared> {
   bool at_once = false;
   std::vector<std::shared_ptr<Connection>> connections;
   size_t alive = 0;
+  size_t untried = 0;
   asio::steady_timer drain_timer;
   const size_t burst_bytes;
   std::function<void()> on_ended;
+  std::function<void()> on_tried;
 };
 
 void Load::Shared::Failed(const std::string& what) {
   ++stats.errors;
   if (stats.last_error != what) spdlog::warn("{}", what);
   stats.last_error = what;
+}
+
+void Load::Shared::Tried(Connection& connection) {
+  if (!std::exchange(connection.tried, true) && --untried == 0 && on_tried) on_tried();
 }
 
 absl::optional<Pacer> Load::Shared::MakePacer(uint32_t index, SteadyTime start) const {
@@ -134,7 +154,7 @@ uint64_t Load::Shared::Compose(Connection& connection, std::string* out) {
   if (connection.pacer.has_value()) due = std::min(due, connection.pacer->Due(Now()));
   uint64_t count = 0;
   while (count < due && out->size() < burst_bytes) {
-    payloads.AppendNext(out);
+    payloads.AppendNext(connection.framing, out);
     ++count;
   }
   left -= count;
@@ -150,15 +170,17 @@ asio::awaitable<void> Load::Shared::Wait(Connection& connection, SteadyTime unti
 
 asio::awaitable<asio::error_code> Load::Shared::Connect(Connection& connection) {
   asio::error_code error;
-  const auto address = asio::ip::make_address(options.host, error);
+  // It may change while this waits.
+  const LoadTarget to = target;
+  connection.framing = to.framing;
+  const auto address = asio::ip::make_address(to.host, error);
   if (!error) {
-    co_await connection.socket.async_connect(tcp::endpoint(address, options.port),
+    co_await connection.socket.async_connect(tcp::endpoint(address, to.port),
                                              asio::redirect_error(asio::use_awaitable, error));
   } else {
     tcp::resolver resolver(io);
-    const auto found =
-        co_await resolver.async_resolve(options.host, std::to_string(options.port),
-                                        asio::redirect_error(asio::use_awaitable, error));
+    const auto found = co_await resolver.async_resolve(
+        to.host, std::to_string(to.port), asio::redirect_error(asio::use_awaitable, error));
     if (!error) {
       co_await asio::async_connect(connection.socket, found,
                                    asio::redirect_error(asio::use_awaitable, error));
@@ -232,7 +254,6 @@ asio::awaitable<bool> Load::Shared::End(Connection& connection) {
 }
 
 asio::awaitable<void> Load::Shared::Run(std::shared_ptr<Connection> connection) {
-  const std::string target = NetAddress{.host = options.host, .port = options.port}.ToString();
   SteadyDuration backoff{};
   bool failed = false;
   const auto fail = [&](const std::string& what) {
@@ -243,19 +264,19 @@ asio::awaitable<void> Load::Shared::Run(std::shared_ptr<Connection> connection) 
   while (!Finished()) {
     if (backoff > SteadyDuration::zero()) co_await Wait(*connection, Now() + backoff);
     if (Finished()) break;
+    const std::string address = NetAddress{.host = target.host, .port = target.port}.ToString();
     const asio::error_code refused = co_await Connect(*connection);
     if (refused) {
       connection->Close();
-      fail(absl::StrCat("cannot connect to ", target, ": ", refused.message()));
+      fail(absl::StrCat("cannot connect to ", address, ": ", refused.message()));
+      Tried(*connection);
       continue;
     }
     if (std::exchange(failed, false)) ++stats.reconnects;
     const SteadyTime since = Now();
-    connection->sent = 0;
-    connection->peer_ended = false;
-    connection->broken.clear();
-    connection->watching = true;
+    connection->Begin();
     ++stats.connections;
+    Tried(*connection);
     asio::co_spawn(io, Watch(connection), asio::detached);
     co_await Send(*connection);
     const bool in_order = co_await End(*connection);
@@ -265,7 +286,7 @@ asio::awaitable<void> Load::Shared::Run(std::shared_ptr<Connection> connection) 
     if (in_order) stats.payloads_acknowledged += connection->sent;
     if (Now() - since >= kLivedForAWhile) backoff = SteadyDuration::zero();
     if (!in_order && !at_once) {
-      fail(absl::StrCat("the connection to ", target, " broke: ",
+      fail(absl::StrCat("the connection to ", address, " broke: ",
                         connection->broken ? connection->broken.message()
                                            : "the server did not read it to its end"));
     } else if (!Finished() && Now() - since < kLivedForAWhile) {
@@ -283,11 +304,13 @@ Load::Load(asio::io_context& io, LoadOptions options)
 
 Load::~Load() = default;
 
-void Load::Start(std::function<void()> on_ended) {
+void Load::Start(std::function<void()> on_ended, std::function<void()> on_tried) {
   Shared& shared = *shared_;
   shared.on_ended = std::move(on_ended);
+  shared.on_tried = std::move(on_tried);
   const SteadyTime start = Now();
   shared.alive = shared.options.connections;
+  shared.untried = shared.options.connections;
   for (uint32_t i = 0; i < shared.options.connections; ++i) {
     auto connection = std::make_shared<Connection>(shared.io);
     connection->pacer = shared.MakePacer(i, start);
@@ -315,6 +338,14 @@ void Load::Stop(bool now) {
     spdlog::warn("the server has not read everything in time; connections are closed");
     Stop(/*now=*/true);
   });
+}
+
+void Load::SetTarget(LoadTarget target) {
+  const bool moved = target.host != shared_->target.host || target.port != shared_->target.port;
+  shared_->target = std::move(target);
+  if (!moved) return;
+  // Who waits to try the old place again need not.
+  for (const auto& connection : shared_->connections) connection->Wake();
 }
 
 const LoadStats& Load::stats() const { return shared_->stats; }

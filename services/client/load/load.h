@@ -33,9 +33,15 @@ inline constexpr uint64_t kBurstBytesOfAllMax = 64 << 20;
 
 enum class PaceKind { kInterval, kRate, kUnlimited };
 
-struct LoadOptions {
+// Where payloads go.
+struct LoadTarget {
   std::string host;
   uint16_t port = 0;
+  Framing framing = Framing::kLine;
+};
+
+struct LoadOptions {
+  LoadTarget target;
   uint32_t connections = 1;
   PaceKind pace = PaceKind::kInterval;
   SteadyDuration interval = std::chrono::seconds(5);  // kInterval: of each connection
@@ -66,10 +72,13 @@ class Load {
   Load(const Load&) = delete;
   Load& operator=(const Load&) = delete;
 
-  // `on_ended` is called once, when every connection has ended for good.
-  void Start(std::function<void()> on_ended);
+  // `on_ended` is called once, when every connection has ended for good; `on_tried` once, when each
+  // has been made or refused for the first time.
+  void Start(std::function<void()> on_ended, std::function<void()> on_tried = nullptr);
   // Ends the connections in order, for at most drain_timeout; with `now`, at once.
   void Stop(bool now);
+  // Connections made from now on go there.
+  void SetTarget(LoadTarget target);
   const LoadStats& stats() const;
 
  private:

@@ -10,7 +10,6 @@
 namespace center::client {
 
 struct PayloadOptions {
-  Framing framing = Framing::kLine;
   // Of every json + text payloads in a row, the first `json` are JSON. REQUIRES: not both 0.
   uint32_t json = 1;
   uint32_t text = 1;
@@ -23,15 +22,21 @@ class Payloads {
  public:
   explicit Payloads(const PayloadOptions& options) : options_(options) {}
 
-  // Appends the next payload with its framing.
-  void AppendNext(std::string* out);
+  // Appends the next payload, framed so.
+  void AppendNext(Framing framing, std::string* out);
   // How many there were.
   uint64_t count() const { return count_; }
 
  private:
+  // Adds one to the number, in digits: cheaper by far than writing it anew.
+  void CountUp();
+  void AppendPayload(std::string* out);
+
   const PayloadOptions options_;
   uint64_t count_ = 0;
-  std::string payload_;  // kept for its memory
+  uint64_t place_ = 0;        // in the mix
+  std::string digits_ = "0";  // of count_
+  std::string payload_;       // kept for its memory
 };
 
 }  // namespace center::client

@@ -1,6 +1,7 @@
 // Calls that give up waiting before what they wait for has ended.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <functional>
 #include <map>
@@ -13,6 +14,10 @@
 #include "services/coordinator/api/request_log.h"
 
 namespace center::coordinator {
+
+// When to give up on a call, a little before the caller does: the answer then says more than the
+// caller's own "deadline exceeded". SteadyTime::max() when the caller waits for ever.
+SteadyTime AnswerBy(std::chrono::system_clock::time_point deadline);
 
 // Makes answers that are given once: by what they wait for, or, at their deadline, by
 // DEADLINE_EXCEEDED. What was waited for goes on, and its late answer is dropped.

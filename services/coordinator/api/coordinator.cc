@@ -12,8 +12,10 @@
 #include "services/common/log.h"
 #include "services/common/rpc/server.h"
 #include "services/common/status_macros.h"
-#include "services/common/utf8.h"
+#include "services/coordinator/api/client_fleet.h"
+#include "services/coordinator/api/client_service.h"
 #include "services/coordinator/api/coordinator_paths.h"
+#include "services/coordinator/api/coordinator_run.h"
 #include "services/coordinator/api/data_dir.h"
 #include "services/coordinator/api/event_service.h"
 #include "services/coordinator/api/fleet.h"
@@ -21,19 +23,15 @@
 #include "services/coordinator/api/handover_server.h"
 #include "services/coordinator/api/job_manager.h"
 #include "services/coordinator/api/job_service.h"
-#include "services/coordinator/api/job_table.h"
 #include "services/coordinator/api/listener.h"
 #include "services/coordinator/api/orphan_reaper.h"
 #include "services/coordinator/api/process_identity.h"
 #include "services/coordinator/api/registry_service.h"
 #include "services/coordinator/api/server_service.h"
-#include "services/coordinator/api/spec.h"
 #include "services/coordinator/api/stack_helper.h"
-#include "services/coordinator/api/start_event.h"
 #include "services/coordinator/api/subscriptions.h"
 #include "services/coordinator/relay/payload_relay.h"
 #include "services/coordinator/supervision/event_loop.h"
-#include "services/coordinator/supervision/exit_reason.h"
 #include "services/coordinator/supervision/oom.h"
 #include "services/coordinator/supervision/slot.h"
 
@@ -77,13 +75,15 @@ struct Coordinator::Parts {
                    }),
         job_timer(loop, [this] { return jobs.OnTimer(); }),
         jobs(JobDependencies(), options.jobs),
-        fleet(MakeDependencies(), {.data_dir = &data_dir,
-                                   .worker_program = options.worker_program,
-                                   .coordinator_address = "",
-                                   .log_format = options.log_format,
-                                   .log_level = options.log_level}),
+        fleet(MakeDependencies(), Launching()),
+        client_timer(loop, [this] { return clients.OnTimer(); }),
+        clients(ClientDependencies(
+                    MakeDependencies(), [this](SteadyTime when) { client_timer.ArmBy(when); },
+                    [this](const std::string& name) { return fleet.FindTarget(name); }),
+                Launching()),
         apply_timer(loop, [this] { return applier.OnTimer(); }),
         applier({.fleet = &fleet,
+                 .clients = &clients,
                  .clock = &RealClock(),
                  .post = post,
                  .arm_timer = [this](SteadyTime when) { apply_timer.ArmBy(when); },
@@ -93,6 +93,8 @@ struct Coordinator::Parts {
         registry_service(fleet, post),
         event_service(events, post),
         job_service(jobs, post),
+        client_service(clients, post),
+        client_registry_service(clients, post),
         relay(directory, MakeSubscriptionStore(*store, RealClock()),
               [this](absl::string_view server) {
                 loop.Post([this, name = std::string(server)] { fleet.OnCommitted(name); });
@@ -130,6 +132,15 @@ struct Coordinator::Parts {
                                    uint64_t input) { return jobs.DescribeRunning(chunk, input); },
         .observer = &jobs,
     };
+  }
+
+  // What all processes are told at their launch.
+  LaunchContext Launching() const {
+    return {.data_dir = &data_dir,
+            .worker_program = options.worker_program,
+            .client_program = options.client_program,
+            .log_format = options.log_format,
+            .log_level = options.log_level};
   }
 
   JobManager::Dependencies JobDependencies() {
@@ -173,17 +184,13 @@ struct Coordinator::Parts {
         .loop = &loop,
         .notifier = Notifier::FromEnvironment(),
         .is_ours = [this](int64_t pid) { return launcher.LooksAfter(pid); },
-        .status =
-            [this] {
-              v1::Coordinator counted;
-              fleet.CountInto(&counted);
-              return absl::StrCat(counted.servers(), " servers, ", counted.workers(), " workers");
-            },
+        .status = [this] { return DescribeCounts(fleet); },
         .read_again = options.read_again,
         .set_log_level =
             [this](const std::string& level) {
               spdlog::set_level(spdlog::level::from_str(level));
               fleet.SetLogLevel(level);
+              clients.SetLogLevel(level);
             },
         .apply_fleet = [this](FleetFile file) { applier.Apply(std::move(file)); },
         .tell = tell_reloaded,
@@ -231,6 +238,8 @@ struct Coordinator::Parts {
   supervision::DeadlineTimer job_timer;
   JobManager jobs;
   Fleet fleet;
+  supervision::DeadlineTimer client_timer;
+  ClientFleet clients;
   supervision::DeadlineTimer apply_timer;
   FleetApplier applier;
   HostDuties duties;
@@ -239,6 +248,8 @@ struct Coordinator::Parts {
   RegistryServiceImpl registry_service;
   EventServiceImpl event_service;
   JobServiceImpl job_service;
+  ClientServiceImpl client_service;
+  ClientRegistryServiceImpl client_registry_service;
   relay::PayloadRelay relay;
   rpc::BoundServer bound;
   std::unique_ptr<HandoverServer> handovers;
@@ -262,42 +273,30 @@ absl::Status Coordinator::Parts::Serve() {
   }
   oom_timer.ArmBy(RealClock().Steady());
   jobs.Recover(job_store->TakeFound());
-  self.set_pid(::getpid());
-  self.set_version(CENTER_VERSION);
-  *self.mutable_start_time() = FromTime(RealClock().Wall());
-  self.set_data_dir(ValidUtf8(data_dir.path()));
   ASSIGN_OR_RETURN(
-      bound,
-      rpc::StartServer(
-          {.addresses = options.listen,
-           .services = {&server_service, &registry_service, &event_service, &job_service, &relay},
-           .health_of = {v1::ServerService::service_full_name(),
-                         v1::RegistryService::service_full_name(),
-                         v1::EventService::service_full_name(), v1::JobService::service_full_name(),
-                         v1::PayloadService::service_full_name()}}));
+      bound, rpc::StartServer(
+                 {.addresses = options.listen,
+                  .services = {&server_service, &registry_service, &event_service, &job_service,
+                               &client_service, &client_registry_service, &relay},
+                  .health_of = ServicesWithHealth()}));
   // Calls are answered by the control thread, which does not run yet: nobody reads this before.
-  for (const NetAddress& address : bound.addresses) {
-    self.add_addresses(ValidUtf8(address.ToString()));
-    spdlog::info("serving gRPC on {}", address.ToString());
-  }
+  self = DescribeRun(data_dir.path(), bound.addresses);
   ASSIGN_OR_RETURN(http, ServeOps(options.http, CoordinatorPages(OpsSources())));
-  ASSIGN_OR_RETURN(const auto before, store->BeginRun({.version = CENTER_VERSION,
-                                                       .pid = ::getpid(),
-                                                       .start_time = RealClock().Wall()}));
-  events.Append(StartEvent(before, data_dir.path()));
+  ASSIGN_OR_RETURN(const v1::Event begun, BeginRun(*store, data_dir.path()));
+  events.Append(begun);
   const std::string handover_path = data_dir.HandoverPath();
   ASSIGN_OR_RETURN(handovers, HandoverServer::Listen(
                                   loop, handover_path, [this](Handover handover, int64_t pid) {
                                     return fleet.TakeHandover(std::move(handover), pid);
                                   }));
-  return fleet.Reconcile({.coordinator = AddressForWorkers(bound.addresses),
-                          .handover = absl::StrCat("unix:", handover_path)});
+  const std::string address = AddressForWorkers(bound.addresses);
+  RETURN_IF_ERROR(
+      fleet.Reconcile({.coordinator = address, .handover = absl::StrCat("unix:", handover_path)}));
+  return clients.Reconcile(address);
 }
 
 void Coordinator::Parts::OnSignal(const SignalPipe::Arrival& arrival) {
-  const std::string sender = DescribeSender(arrival.sender);
-  const std::string why =
-      absl::StrCat(supervision::SignalName(arrival.signal), sender.empty() ? "" : " from ", sender);
+  const std::string why = DescribeSignal(arrival);
   if (arrival.signal == SIGUSR2) return OnLeaveRequested(why);
   if (arrival.signal == SIGHUP) return duties.Reload(why);
   OnStopRequested(why);
@@ -307,11 +306,13 @@ void Coordinator::Parts::OnStopRequested(const std::string& why) {
   ++stop_requests;
   rpc::SetServing(*bound.server, false);
   const bool now = stop_requests > 1;
-  const std::string how = now ? "stops at once" : "workers finish their connections";
+  const std::string how = now ? "stops at once" : "clients and workers finish their connections";
   Tell(v1::EVENT_TYPE_COORDINATOR_STOPPING, absl::StrCat(why, ": ", how));
   duties.Stopping(how);
   if (now) stop_timer.ArmBy(RealClock().Steady() + kStopNowTimeout);
-  fleet.Shutdown(now, [this] { EndServing(); });
+  // Those who send end first, so that everything they have sent is read.
+  clients.Shutdown(now,
+                   [this] { fleet.Shutdown(/*now=*/stop_requests > 1, [this] { EndServing(); }); });
 }
 
 void Coordinator::Parts::OnLeaveRequested(const std::string& why) {
@@ -324,6 +325,7 @@ void Coordinator::Parts::OnLeaveRequested(const std::string& why) {
   const std::string how = "leaves; workers go on and wait for the next coordinator";
   Tell(v1::EVENT_TYPE_COORDINATOR_STOPPING, absl::StrCat(why, ": ", how));
   duties.Stopping(how);
+  clients.Leave();
   fleet.Leave();
   EndServing();
 }
@@ -353,14 +355,9 @@ absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Create(CoordinatorOpti
                    state::Store::Open(data_dir.database(), {.events_max = options.events_max}));
   // Answers go through the control thread, which comes with the parts.
   auto post = std::make_shared<Post>();
-  const std::string jobs_dir = data_dir.path() + "/jobs";
-  RETURN_IF_ERROR(MakeDirectories(jobs_dir));
-  ASSIGN_OR_RETURN(auto job_table, JobTable::Open(jobs_dir + "/jobs.db"));
   ASSIGN_OR_RETURN(auto job_store,
-                   jobs::JobStore::Open(
-                       {.dir = jobs_dir,
-                        .post = [post](std::function<void()> task) { (*post)(std::move(task)); },
-                        .table = std::move(job_table)}));
+                   OpenJobs(data_dir.path() + "/jobs",
+                            [post](std::function<void()> task) { (*post)(std::move(task)); }));
   auto parts = std::make_unique<Parts>(std::move(options), std::move(data_dir), std::move(store),
                                        std::move(job_store), post.get());
   absl::Status served = parts->Serve();
@@ -381,7 +378,7 @@ void Coordinator::Run() {
   parts_->loop.Post([this] {
     if (parts_->stop_requests > 0) return;
     parts_->duties.Ready();
-    if (!parts_->options.fleet.servers.empty()) parts_->applier.Apply(parts_->options.fleet);
+    if (!parts_->options.fleet.WantsNothing()) parts_->applier.Apply(parts_->options.fleet);
   });
   parts_->loop.Run();
   if (const absl::Status ended = parts_->store->EndRun(); !ended.ok()) {

@@ -23,7 +23,8 @@ struct CoordinatorOptions {
   std::vector<NetAddress> listen;   // at least one; TCP port 0: the kernel chooses
   HttpOptions http;                 // off unless it is said where
   std::string worker_program;       // path of center-worker
-  std::string log_format = "text";  // of the workers
+  std::string client_program;       // path of center-client
+  std::string log_format = "text";  // of the processes
   std::string log_level = "info";
   uint64_t events_max = state::kEventsMax;  // kept
   // Takes the stacks of workers (see StackHelper). Empty: they are not taken.

@@ -65,6 +65,14 @@ void EventLog::Append(v1::Event event) {
   }
 }
 
+void EventLog::Append(v1::EventType type, absl::string_view subject, absl::string_view reason) {
+  v1::Event event;
+  event.set_type(type);
+  event.set_subject(std::string(subject));
+  event.set_reason(std::string(reason));
+  Append(std::move(event));
+}
+
 void EventLog::LimitReached(absl::string_view limit, absl::string_view subject,
                             absl::string_view reason) {
   const absl::Time now = clock_.Wall();

@@ -34,6 +34,7 @@ class EventLog {
   // Gives the event an id, and a time when it has none. An event that cannot be stored is in the
   // log only.
   void Append(v1::Event event);
+  void Append(v1::EventType type, absl::string_view subject, absl::string_view reason);
 
   // A limit of the coordinator has turned somebody away: an event, but no more than one within
   // kLimitInterval for the same limit and subject, so that who asks without an end does not fill

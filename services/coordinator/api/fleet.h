@@ -68,6 +68,13 @@ class WorkerLine {
   virtual void Close(const absl::Status& status) = 0;
 };
 
+// Where a server takes payloads.
+struct ServerTarget {
+  std::string address;  // "127.0.0.1:5000"
+  v1::Framing framing = v1::FRAMING_LINE;
+  bool running = false;  // or about to
+};
+
 class Fleet final : public supervision::Observer {
  public:
   using Listened = std::function<void(absl::StatusOr<ScopedFd>)>;
@@ -132,6 +139,8 @@ class Fleet final : public supervision::Observer {
   void RestartWorker(const v1::RestartWorkerRequest& request, SteadyTime deadline,
                      Answer<v1::RestartWorkerResponse> answer);
   absl::StatusOr<v1::Server> GetServer(const std::string& name) const;
+  // Errors: NotFound (SERVER_NOT_FOUND), FailedPrecondition (SERVER_NOT_LISTENING).
+  absl::StatusOr<ServerTarget> FindTarget(const std::string& name) const;
   absl::StatusOr<v1::ListServersResponse> ListServers(const v1::ListServersRequest& request) const;
   absl::StatusOr<v1::ListWorkersResponse> ListWorkers(const v1::ListWorkersRequest& request) const;
   void GetWorkerStacks(

@@ -22,6 +22,14 @@ void FleetApplier::Apply(FleetFile file) {
     return;
   }
   current_ = std::move(file);
+  items_.clear();
+  for (const DesiredClient& client : current_->clients) {
+    if (!client.running) items_.push_back({.client = &client});
+  }
+  for (const DesiredServer& server : current_->servers) items_.push_back({.server = &server});
+  for (const DesiredClient& client : current_->clients) {
+    if (client.running) items_.push_back({.client = &client});
+  }
   at_ = 0;
   done_.clear();
   failed_.clear();
@@ -36,13 +44,22 @@ SteadyTime FleetApplier::OnTimer() {
 }
 
 void FleetApplier::PlanNext() {
-  if (at_ == current_->servers.size()) return Finish();
+  if (at_ == items_.size()) return Finish();
   give_up_ = deps_.clock->Steady() + kBusyTimeout;
   PlanCurrent();
 }
 
+void FleetApplier::PlanClientItem() {
+  const DesiredClient& desired = *items_[at_].client;
+  const auto client = deps_.clients->GetClient(desired.name);
+  if (!client.ok() && !absl::IsNotFound(client.status())) return OnStep(client.status());
+  change_ = PlanClient(desired, client.ok() ? &*client : nullptr);
+  TakeStep();
+}
+
 void FleetApplier::PlanCurrent() {
   step_ = 0;
+  if (items_[at_].client != nullptr) return PlanClientItem();
   const auto server = deps_.fleet->GetServer(Desired().name);
   exists_ = server.ok();
   if (absl::IsNotFound(server.status())) {
@@ -63,9 +80,25 @@ void FleetApplier::PlanCurrent() {
 void FleetApplier::TakeStep() {
   if (step_ == change_.steps.size()) {
     done_.insert(done_.end(), change_.lines.begin(), change_.lines.end());
-    return NextServer();
+    return NextItem();
   }
-  switch (change_.steps[step_]) {
+  const FleetStep step = change_.steps[step_];
+  items_[at_].client != nullptr ? TakeClientStep(step) : TakeServerStep(step);
+}
+
+void FleetApplier::TakeClientStep(FleetStep step) {
+  const auto taken = [this](const absl::StatusOr<v1::Client>& answer) { OnStep(answer.status()); };
+  const DesiredClient& desired = *items_[at_].client;
+  if (step == FleetStep::kStop) {
+    v1::StopClientRequest request;
+    request.set_name(desired.name);
+    return deps_.clients->StopClient(request, taken);
+  }
+  deps_.clients->StartClient(StartRequestFor(desired), SteadyTime::max(), taken);
+}
+
+void FleetApplier::TakeServerStep(FleetStep step) {
+  switch (step) {
     case FleetStep::kStop: {
       v1::StopServerRequest request;
       request.set_name(Desired().name);
@@ -100,24 +133,24 @@ void FleetApplier::OnStep(const absl::Status& status) {
     retry_ = now + kBusyRetry;
     return deps_.arm_timer(retry_);
   }
-  failed_.push_back(absl::StrCat("server ", Desired().name, ": ", status.message()));
-  NextServer();
+  failed_.push_back(absl::StrCat(items_[at_].client != nullptr
+                                     ? "client " + items_[at_].client->name
+                                     : "server " + Desired().name,
+                                 ": ", status.message()));
+  NextItem();
 }
 
-void FleetApplier::NextServer() {
+void FleetApplier::NextItem() {
   ++at_;
   deps_.post([this] { PlanNext(); });
 }
 
 void FleetApplier::Finish() {
-  std::string what = absl::StrCat(
-      current_->file, ": ",
-      done_.empty() ? (failed_.empty() ? "all servers are as it says" : "nothing was done")
-                    : absl::StrJoin(done_, "; "));
+  std::string what =
+      absl::StrCat(current_->file, ": ",
+                   done_.empty() ? (failed_.empty() ? "all is as it says" : "nothing was done")
+                                 : absl::StrJoin(done_, "; "));
   if (!failed_.empty()) absl::StrAppend(&what, "; not done: ", absl::StrJoin(failed_, "; "));
-  if (!current_->clients.empty()) {
-    absl::StrAppend(&what, "; clients are left to `centerctl apply`");
-  }
   if (failed_.empty()) {
     spdlog::info("{}", what);
   } else {

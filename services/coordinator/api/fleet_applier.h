@@ -1,6 +1,7 @@
-// Makes the servers as a configuration file wants them: one after the other, only what differs.
-// Servers that the file does not name are left alone. What cannot be done is told, and the others
-// are done all the same.
+// Makes the servers and clients as a configuration file wants them: one after the other, only what
+// differs. Those that the file does not name are left alone. What cannot be done is told, and the
+// others are done all the same. Clients that go, go first; those that come, come when there is
+// somebody to send to.
 //
 // Control thread only.
 #pragma once
@@ -14,6 +15,7 @@
 #include "services/common/clock.h"
 #include "services/common/config/fleet_file.h"
 #include "services/common/config/fleet_plan.h"
+#include "services/coordinator/api/client_fleet.h"
 #include "services/coordinator/api/fleet.h"
 
 namespace center::coordinator {
@@ -22,6 +24,7 @@ class FleetApplier {
  public:
   struct Dependencies {
     Fleet* fleet;
+    ClientFleet* clients;
     Clock* clock;
     std::function<void(std::function<void()>)> post;
     // Calls OnTimer at this time at the latest.
@@ -36,19 +39,28 @@ class FleetApplier {
   SteadyTime OnTimer();
 
  private:
+  struct Item {  // one of them
+    const DesiredServer* server = nullptr;
+    const DesiredClient* client = nullptr;
+  };
+
   void PlanNext();
   void PlanCurrent();
+  void PlanClientItem();
   void TakeStep();
-  // How a step, or the look at a server, has ended.
+  void TakeServerStep(FleetStep step);
+  void TakeClientStep(FleetStep step);
+  // How a step, or the look at an item, has ended.
   void OnStep(const absl::Status& status);
-  void NextServer();
+  void NextItem();
   void Finish();
-  const DesiredServer& Desired() const { return current_->servers[at_]; }
+  const DesiredServer& Desired() const { return *items_[at_].server; }
 
   const Dependencies deps_;
   absl::optional<FleetFile> current_;
   absl::optional<FleetFile> waiting_;
-  size_t at_ = 0;  // the server of the file
+  std::vector<Item> items_;  // of current_
+  size_t at_ = 0;
   bool exists_ = false;
   FleetChange change_;
   size_t step_ = 0;

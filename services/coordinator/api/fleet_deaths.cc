@@ -10,6 +10,7 @@
 #include "services/common/utf8.h"
 #include "services/coordinator/api/fleet.h"
 #include "services/coordinator/api/spec.h"
+#include "services/coordinator/api/supervision_messages.h"
 
 namespace center::coordinator {
 namespace {
@@ -71,15 +72,7 @@ std::vector<std::string> Fleet::Running(const std::string& worker,
 
 supervision::SupervisorOptions Fleet::SupervisorSettings() {
   supervision::SupervisorOptions options{.on_deadline = deps_.arm_timer};
-  if (deps_.take_stacks) {
-    options.autopsy = [this](int64_t pid, std::function<void(absl::StatusOr<std::string>)> done) {
-      deps_.take_stacks(
-          pid, [done = std::move(done)](const absl::StatusOr<supervision::ProcessStacks>& stacks) {
-            if (!stacks.ok()) return done(stacks.status());
-            done(supervision::FormatStacks(*stacks));
-          });
-    };
-  }
+  options.autopsy = AutopsyBy(deps_.take_stacks);
   return options;
 }
 

@@ -11,6 +11,7 @@
 #include "services/common/utf8.h"
 #include "services/coordinator/api/fleet.h"
 #include "services/coordinator/api/spec.h"
+#include "services/coordinator/api/supervision_messages.h"
 
 namespace center::coordinator {
 namespace {
@@ -20,71 +21,6 @@ using supervision::SlotView;
 
 // The last words of a process in a message for people.
 constexpr size_t kStderrInMessageBytes = 1024;
-
-v1::WorkerState ToProto(SlotState state) {
-  switch (state) {
-    case SlotState::kStarting:
-      return v1::WORKER_STATE_STARTING;
-    case SlotState::kReady:
-      return v1::WORKER_STATE_READY;
-    case SlotState::kDraining:
-      return v1::WORKER_STATE_DRAINING;
-    case SlotState::kStopped:
-      return v1::WORKER_STATE_STOPPED;
-    case SlotState::kBackoff:
-      return v1::WORKER_STATE_BACKOFF;
-    case SlotState::kFailed:
-      return v1::WORKER_STATE_FAILED;
-  }
-  return v1::WORKER_STATE_UNSPECIFIED;
-}
-
-v1::DeathCause ToProto(supervision::DeathCause cause) {
-  switch (cause) {
-    case supervision::DeathCause::kRequested:
-      return v1::DEATH_CAUSE_REQUESTED;
-    case supervision::DeathCause::kCleanExit:
-      return v1::DEATH_CAUSE_CLEAN_EXIT;
-    case supervision::DeathCause::kErrorExit:
-      return v1::DEATH_CAUSE_ERROR_EXIT;
-    case supervision::DeathCause::kCrash:
-      return v1::DEATH_CAUSE_CRASH;
-    case supervision::DeathCause::kKilled:
-      return v1::DEATH_CAUSE_KILLED;
-    case supervision::DeathCause::kOutOfMemory:
-      return v1::DEATH_CAUSE_OUT_OF_MEMORY;
-    case supervision::DeathCause::kHung:
-      return v1::DEATH_CAUSE_HUNG;
-    case supervision::DeathCause::kStartTimeout:
-      return v1::DEATH_CAUSE_START_TIMEOUT;
-    case supervision::DeathCause::kDrainTimeout:
-      return v1::DEATH_CAUSE_DRAIN_TIMEOUT;
-    case supervision::DeathCause::kTaskTimeout:
-      return v1::DEATH_CAUSE_TASK_TIMEOUT;
-    case supervision::DeathCause::kLaunchFailed:
-      return v1::DEATH_CAUSE_LAUNCH_FAILED;
-    case supervision::DeathCause::kUnknown:
-      return v1::DEATH_CAUSE_UNKNOWN;
-  }
-  return v1::DEATH_CAUSE_UNSPECIFIED;
-}
-
-v1::WorkerExit ToProto(const supervision::ExitRecord& record) {
-  v1::WorkerExit exit;
-  exit.set_pid(record.exit.pid);
-  *exit.mutable_time() = FromTime(record.exit.time);
-  exit.set_exit_code(record.exit.exit_code);
-  exit.set_signal(record.exit.signal);
-  exit.set_core_dumped(record.exit.core_dumped);
-  exit.set_reason(ValidUtf8(Printable(record.reason, 1024)));
-  exit.set_stderr_tail(Utf8Lines(record.exit.stderr_tail));
-  exit.set_requested(record.requested);
-  exit.set_cause(ToProto(record.cause));
-  exit.set_stack(Utf8Lines(record.stack));
-  for (const std::string& running : record.running) exit.add_running(ValidUtf8(running));
-  exit.set_ended_by(ValidUtf8(record.ended_by));
-  return exit;
-}
 
 uint32_t PageSize(uint32_t requested) {
   return requested == 0 ? kPageSizeDefault : std::min(requested, kPageSizeMax);
@@ -226,6 +162,26 @@ absl::StatusOr<v1::Server> Fleet::GetServer(const std::string& name) const {
   const auto found = servers_.find(ServerNameOrDefault(name));
   if (found == servers_.end()) return ServerNotFound(ServerNameOrDefault(name));
   return View(found->second);
+}
+
+absl::StatusOr<ServerTarget> Fleet::FindTarget(const std::string& name) const {
+  const auto found = servers_.find(name);
+  if (found == servers_.end()) return ServerNotFound(name);
+  const Entry& entry = found->second;
+  if (entry.spec.no_listen()) {
+    return rpc::WithReason(absl::FailedPreconditionError(absl::StrCat(
+                               "server '", name, "' takes no connections: it is a pool for jobs")),
+                           "SERVER_NOT_LISTENING", {{"server", name}});
+  }
+  const bool runs =
+      entry.record.desired_running &&
+      (entry.run == Run::kBinding || (entry.run == Run::kSupervised && !NobodyLeft(entry)));
+  const uint32_t port = entry.record.port != 0 ? entry.record.port : entry.spec.port();
+  return ServerTarget{
+      .address =
+          NetAddress{.host = entry.spec.host(), .port = static_cast<uint16_t>(port)}.ToString(),
+      .framing = entry.spec.framing(),
+      .running = runs};
 }
 
 absl::StatusOr<v1::ListServersResponse> Fleet::ListServers(

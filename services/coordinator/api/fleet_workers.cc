@@ -12,39 +12,9 @@
 #include "services/coordinator/api/fleet.h"
 #include "services/coordinator/api/process_identity.h"
 #include "services/coordinator/api/spec.h"
+#include "services/coordinator/api/supervision_messages.h"
 
 namespace center::coordinator {
-namespace {
-
-v1::EventType ToProto(supervision::EventType type) {
-  switch (type) {
-    case supervision::EventType::kWorkerStarted:
-      return v1::EVENT_TYPE_WORKER_STARTED;
-    case supervision::EventType::kWorkerReady:
-      return v1::EVENT_TYPE_WORKER_READY;
-    case supervision::EventType::kWorkerDraining:
-      return v1::EVENT_TYPE_WORKER_DRAINING;
-    case supervision::EventType::kWorkerStopped:
-      return v1::EVENT_TYPE_WORKER_STOPPED;
-    case supervision::EventType::kWorkerDied:
-      return v1::EVENT_TYPE_WORKER_DIED;
-    case supervision::EventType::kWorkerHung:
-      return v1::EVENT_TYPE_WORKER_HUNG;
-    case supervision::EventType::kWorkerBackoff:
-      return v1::EVENT_TYPE_WORKER_BACKOFF;
-    case supervision::EventType::kWorkerFailed:
-      return v1::EVENT_TYPE_WORKER_FAILED;
-    case supervision::EventType::kWorkerAdopted:
-      return v1::EVENT_TYPE_WORKER_ADOPTED;
-  }
-  return v1::EVENT_TYPE_UNSPECIFIED;
-}
-
-// The longest reason of an event; the details may have lines, and stacks among them.
-constexpr size_t kReasonBytesMax = 4096;
-
-}  // namespace
-
 absl::optional<Fleet::Found> Fleet::Find(absl::string_view worker) {
   const size_t slash = worker.find('/');
   uint32_t slot = 0;
@@ -190,14 +160,7 @@ void Fleet::OnServerStopped(absl::string_view server) {
 }
 
 void Fleet::OnEvent(const supervision::SupervisionEvent& event) {
-  v1::Event stored;
-  stored.set_type(ToProto(event.type));
-  stored.set_subject(event.subject);
-  stored.set_reason(Printable(event.reason, kReasonBytesMax));
-  for (const auto& [key, value] : event.details) {
-    (*stored.mutable_details())[key] = Utf8Lines(value);
-  }
-  deps_.events->Append(std::move(stored));
+  deps_.events->Append(ToProto(event));
 }
 
 void Fleet::RequestDrain(absl::string_view worker, bool now) {

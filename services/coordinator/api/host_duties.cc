@@ -74,7 +74,7 @@ std::string HostDuties::Apply(const Reloaded& reloaded) {
     parts.push_back(absl::StrCat("changed too, but only a restart of the coordinator applies it: ",
                                  absl::StrJoin(reloaded.need_restart, ", ")));
   }
-  if (deps_.apply_fleet && !reloaded.fleet.servers.empty()) deps_.apply_fleet(reloaded.fleet);
+  if (deps_.apply_fleet && !reloaded.fleet.WantsNothing()) deps_.apply_fleet(reloaded.fleet);
   return parts.empty() ? "no setting has changed" : absl::StrJoin(parts, "; ");
 }
 

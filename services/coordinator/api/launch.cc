@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_format.h"
 #include "services/coordinator/api/spec.h"
 
 namespace center::coordinator {
@@ -109,6 +110,47 @@ supervision::LaunchSpec ReaderLaunch(const LaunchContext& context, const WorkerS
       absl::StrCat("--log-level=", context.log_level)};
   launch.env = {absl::StrCat("CENTER_WORKER_TOKEN=", seat.token)};
   launch.log_name = absl::StrCat(name, " (reader)");
+  return launch;
+}
+
+std::vector<std::string> ClientArguments(const LaunchContext& context, const v1::ClientSpec& spec,
+                                         const ClientSeat& seat) {
+  std::vector<std::string> arguments;
+  const auto add = [&](absl::string_view flag, absl::string_view value) {
+    arguments.push_back(absl::StrCat("--", flag, "=", value));
+  };
+  add("name", WorkerName(seat.client, seat.number));
+  add("to", seat.address);
+  add("coordinator", context.coordinator_address);
+  add("connections", absl::StrCat(spec.connections()));
+  switch (spec.pace().pace_case()) {
+    case v1::Pace::kRate:
+      add("rate", absl::StrFormat("%.17g", spec.pace().rate()));
+      break;
+    case v1::Pace::kUnlimited:
+      add("rate", "max");
+      break;
+    default:
+      add("interval", DurationFlag(spec.pace().interval()));
+  }
+  if (seat.count > 0) add("count", absl::StrCat(seat.count));
+  add("payload-bytes", absl::StrCat(spec.payload_bytes()));
+  add("mix", absl::StrCat("json=", spec.mix().json(), ",string=", spec.mix().string()));
+  add("framing", FramingFlag(seat.framing));
+  add("drain-timeout", DurationFlag(spec.drain_timeout()));
+  add("orphan-timeout", DurationFlag(spec.orphan_timeout()));
+  add("log-format", context.log_format);
+  add("log-level", context.log_level);
+  return arguments;
+}
+
+supervision::LaunchSpec ClientLaunch(const LaunchContext& context, const v1::ClientSpec& spec,
+                                     const ClientSeat& seat) {
+  supervision::LaunchSpec launch;
+  launch.program = context.client_program;
+  launch.args = ClientArguments(context, spec, seat);
+  launch.env = {absl::StrCat("CENTER_CLIENT_TOKEN=", seat.token)};
+  launch.log_name = absl::StrCat("client/", WorkerName(seat.client, seat.number));
   return launch;
 }
 

@@ -1,16 +1,12 @@
 #include "services/coordinator/api/server_service.h"
 
-#include <algorithm>
 #include <utility>
 
 #include "services/common/rpc/status.h"
+#include "services/coordinator/api/call_deadlines.h"
 
 namespace center::coordinator {
 namespace {
-
-// Deadlines farther away than this are none.
-constexpr auto kDeadlineMax = std::chrono::hours(24);
-constexpr auto kAnswerMargin = std::chrono::milliseconds(100);
 
 // Writes the result of a call whose response is a message of its own.
 template <typename Response>
@@ -39,21 +35,13 @@ ServerAnswer FinishWithServer(grpc::ServerUnaryReactor* reactor, Response* respo
 
 }  // namespace
 
-SteadyTime ServerServiceImpl::AnswerBy(const grpc::CallbackServerContext& context) {
-  const auto left = context.deadline() - std::chrono::system_clock::now();
-  if (left > kDeadlineMax) return SteadyTime::max();
-  const auto margin = std::min<std::chrono::nanoseconds>(kAnswerMargin, left / 10);
-  return std::chrono::steady_clock::now() +
-         std::chrono::duration_cast<SteadyDuration>(left - margin);
-}
-
 // The request and response live until Finish, so the control thread may use them.
 
 grpc::ServerUnaryReactor* ServerServiceImpl::StartServer(grpc::CallbackServerContext* context,
                                                          const v1::StartServerRequest* request,
                                                          v1::StartServerResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  post_([this, reactor, request, response, deadline = AnswerBy(*context)] {
+  post_([this, reactor, request, response, deadline = AnswerBy(context->deadline())] {
     fleet_.StartServer(*request, deadline, FinishWithServer(reactor, response));
   });
   return reactor;
@@ -73,7 +61,7 @@ grpc::ServerUnaryReactor* ServerServiceImpl::RestartServer(grpc::CallbackServerC
                                                            const v1::RestartServerRequest* request,
                                                            v1::RestartServerResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  post_([this, reactor, request, response, deadline = AnswerBy(*context)] {
+  post_([this, reactor, request, response, deadline = AnswerBy(context->deadline())] {
     fleet_.RestartServer(*request, deadline, FinishLater(reactor, response));
   });
   return reactor;
@@ -83,7 +71,7 @@ grpc::ServerUnaryReactor* ServerServiceImpl::ScaleServer(grpc::CallbackServerCon
                                                          const v1::ScaleServerRequest* request,
                                                          v1::ScaleServerResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  post_([this, reactor, request, response, deadline = AnswerBy(*context)] {
+  post_([this, reactor, request, response, deadline = AnswerBy(context->deadline())] {
     fleet_.ScaleServer(*request, deadline, FinishLater(reactor, response));
   });
   return reactor;
@@ -93,7 +81,7 @@ grpc::ServerUnaryReactor* ServerServiceImpl::UpdateServer(grpc::CallbackServerCo
                                                           const v1::UpdateServerRequest* request,
                                                           v1::UpdateServerResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  post_([this, reactor, request, response, deadline = AnswerBy(*context)] {
+  post_([this, reactor, request, response, deadline = AnswerBy(context->deadline())] {
     fleet_.UpdateServer(*request, deadline, FinishLater(reactor, response));
   });
   return reactor;
@@ -103,7 +91,7 @@ grpc::ServerUnaryReactor* ServerServiceImpl::RestartWorker(grpc::CallbackServerC
                                                            const v1::RestartWorkerRequest* request,
                                                            v1::RestartWorkerResponse* response) {
   grpc::ServerUnaryReactor* reactor = context->DefaultReactor();
-  post_([this, reactor, request, response, deadline = AnswerBy(*context)] {
+  post_([this, reactor, request, response, deadline = AnswerBy(context->deadline())] {
     fleet_.RestartWorker(*request, deadline, FinishLater(reactor, response));
   });
   return reactor;

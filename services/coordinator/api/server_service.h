@@ -54,10 +54,6 @@ class ServerServiceImpl final : public v1::ServerService::CallbackService {
                                            v1::GetCoordinatorResponse* response) override;
 
  private:
-  // The answer to give up with, a little before the caller gives up: it says more than the
-  // caller's own "deadline exceeded".
-  static SteadyTime AnswerBy(const grpc::CallbackServerContext& context);
-
   Fleet& fleet_;
   const Post post_;
   const v1::Coordinator& self_;

@@ -43,6 +43,15 @@ constexpr const char* kMigrations[] = {
       ALTER TABLE processes ADD COLUMN generation INTEGER NOT NULL DEFAULT 0;
       ALTER TABLE processes ADD COLUMN restarts INTEGER NOT NULL DEFAULT 0;
     )sql",
+    R"sql(
+      CREATE TABLE clients (
+        name TEXT PRIMARY KEY, spec BLOB NOT NULL, desired_running INTEGER NOT NULL,
+        create_time_ns INTEGER NOT NULL, past BLOB NOT NULL) WITHOUT ROWID;
+      CREATE TABLE client_processes (
+        worker TEXT PRIMARY KEY, pid INTEGER NOT NULL, start_ticks INTEGER NOT NULL,
+        boot_id TEXT NOT NULL, token TEXT NOT NULL, launch_time_ns INTEGER NOT NULL,
+        generation INTEGER NOT NULL, restarts INTEGER NOT NULL) WITHOUT ROWID;
+    )sql",
 };
 constexpr int64_t kSchemaVersion = std::size(kMigrations);
 
@@ -145,49 +154,6 @@ absl::Status Store::DeleteServer(absl::string_view name) {
   RETURN_IF_ERROR(SetSync(Sync::kPowerLoss));
   ASSIGN_OR_RETURN(Statement statement, database_.Prepare("DELETE FROM servers WHERE name = ?"));
   return statement.Bind(name).Run();
-}
-
-absl::Status Store::PutProcess(const ProcessRecord& process) {
-  absl::MutexLock lock(&mutex_);
-  RETURN_IF_ERROR(SetSync(Sync::kProcessCrash));
-  ASSIGN_OR_RETURN(Statement insert,
-                   database_.Prepare("INSERT OR REPLACE INTO processes (worker, pid, start_ticks, "
-                                     "boot_id, token, launch_time_ns, generation, restarts) "
-                                     "VALUES (?, ?, ?, ?, ?, ?, ?, ?)"));
-  return insert
-      .Bind(process.worker, process.pid, static_cast<int64_t>(process.start_ticks), process.boot_id,
-            process.token, absl::ToUnixNanos(process.launch_time),
-            static_cast<int64_t>(process.generation), static_cast<int64_t>(process.restarts))
-      .Run();
-}
-
-absl::Status Store::DeleteProcess(absl::string_view worker) {
-  absl::MutexLock lock(&mutex_);
-  RETURN_IF_ERROR(SetSync(Sync::kProcessCrash));
-  ASSIGN_OR_RETURN(Statement statement,
-                   database_.Prepare("DELETE FROM processes WHERE worker = ?"));
-  return statement.Bind(worker).Run();
-}
-
-absl::StatusOr<std::vector<ProcessRecord>> Store::ListProcesses() {
-  absl::MutexLock lock(&mutex_);
-  ASSIGN_OR_RETURN(Statement query,
-                   database_.Prepare("SELECT worker, pid, start_ticks, boot_id, token, "
-                                     "launch_time_ns, generation, restarts FROM processes "
-                                     "ORDER BY worker"));
-  std::vector<ProcessRecord> processes;
-  for (;;) {
-    ASSIGN_OR_RETURN(const bool row, query.Step());
-    if (!row) return processes;
-    processes.push_back({.worker = query.Text(0),
-                         .pid = query.Int(1),
-                         .start_ticks = static_cast<uint64_t>(query.Int(2)),
-                         .boot_id = query.Text(3),
-                         .token = query.Text(4),
-                         .launch_time = absl::FromUnixNanos(query.Int(5)),
-                         .generation = static_cast<uint64_t>(query.Int(6)),
-                         .restarts = static_cast<uint64_t>(query.Int(7))});
-  }
 }
 
 absl::Status Store::RememberAnswer(absl::string_view key, absl::string_view answer,

@@ -1,5 +1,5 @@
-// What the coordinator must not forget: desired servers, processes that it started, subscriptions'
-// cursors, events, and the answers to calls that may be repeated. One SQLite file.
+// What the coordinator must not forget: desired servers and clients, processes that it started,
+// subscriptions' cursors, events, and the answers to calls that may be repeated. One SQLite file.
 //
 // Messages are opaque bytes here: the store needs no protobuf.
 //
@@ -46,10 +46,22 @@ struct ServerRecord {
   uint64_t generation = 1;  // counts the changes of its settings that need new processes
 };
 
-// A worker process, so that a later coordinator knows it again: a pid alone is not enough, because
-// pids are used again.
+struct ClientRecord {
+  std::string name;
+  std::string spec;  // serialised ClientSpec, as it was asked for
+  bool desired_running = false;
+  absl::Time create_time;
+  std::string
+      past;  // serialised Client: how it was when it ended, what ended processes have counted
+};
+
+// Whose processes: servers and clients may have the same names.
+enum class Owner { kServer, kClient };
+
+// A process of a worker or a client, so that a later coordinator knows it again: a pid alone is not
+// enough, because pids are used again.
 struct ProcessRecord {
-  std::string worker;  // "<server>/<slot>"
+  std::string worker;  // "<server>/<slot>", "<client>/<number>"
   int64_t pid = 0;
   uint64_t start_ticks = 0;  // field 22 of /proc/<pid>/stat
   std::string boot_id;       // /proc/sys/kernel/random/boot_id
@@ -118,9 +130,14 @@ class Store {
   // Undoes a PutServer whose server could not be started; ok when there is none.
   absl::Status DeleteServer(absl::string_view name);
 
-  absl::Status PutProcess(const ProcessRecord& process);
-  absl::Status DeleteProcess(absl::string_view worker);
-  absl::StatusOr<std::vector<ProcessRecord>> ListProcesses();
+  // The same for clients.
+  absl::Status PutClient(const ClientRecord& client);
+  absl::StatusOr<std::vector<ClientRecord>> ListClients();
+  absl::Status DeleteClient(absl::string_view name);
+
+  absl::Status PutProcess(const ProcessRecord& process, Owner owner = Owner::kServer);
+  absl::Status DeleteProcess(absl::string_view worker, Owner owner = Owner::kServer);
+  absl::StatusOr<std::vector<ProcessRecord>> ListProcesses(Owner owner = Owner::kServer);
 
   // Stores offsets of a subscription, which is created when it is new; returns all its offsets.
   // Workers that `offsets` leaves out keep theirs; none moves back unless `rewind`. Errors:

@@ -31,6 +31,9 @@ struct Evidence {
   // The tasks and inputs that were running: "job j7 countdown, input 4711".
   std::vector<std::string> running;
   OomVerdict oom;  // only of a process that was killed by SIGKILL
+  // What it has done, when it has ended in order because nothing was left to do: "has sent 100
+  // payloads". Such a process is not started again.
+  std::string finished;
 };
 
 }  // namespace center::supervision

@@ -116,6 +116,9 @@ Death DescribeCode(const ProcessExit& exit, const Slot& slot, const Evidence& ev
     return {DeathCause::kErrorExit,
             absl::StrCat("exited with code ", exit.exit_code, " while it was being stopped"), ""};
   }
+  if (exit.exit_code == 0 && !evidence.finished.empty()) {
+    return {DeathCause::kCleanExit, evidence.finished, ""};
+  }
   std::string reason = absl::StrCat("exited with code ", exit.exit_code);
   if (!sender.empty()) {
     absl::StrAppend(&reason, ", asked to by ", sender);

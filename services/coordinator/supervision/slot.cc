@@ -162,7 +162,8 @@ void Slot::Died(SteadyTime now, DeathKind kind) {
     Forget();
     return Wait(now, SteadyDuration::zero());
   }
-  if (kind == DeathKind::kCleanExit && limits_.restart != RestartPolicy::kAlways) {
+  if (kind == DeathKind::kFinished ||
+      (kind == DeathKind::kCleanExit && limits_.restart != RestartPolicy::kAlways)) {
     state_ = SlotState::kStopped;
     return;
   }

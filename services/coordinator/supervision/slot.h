@@ -16,7 +16,8 @@
 //             └─▶ instead of BACKOFF, by itself:
 //                 FAILED   at the 5th death within 30 s; after an exit code that says that another
 //                          try is useless; with the policy NEVER
-//                 STOPPED  after a clean exit, with the policies ON_FAILURE and NEVER
+//                 STOPPED  after a clean exit, with the policies ON_FAILURE and NEVER; when the
+//                          process has done what it was to do
 // clang-format on
 //
 // Every kill comes first as an action, and then as Died when the process has really gone: a slot
@@ -32,6 +33,7 @@
 //   task        it was READY and ran a task of a job: the job gives up its input, not the slot its
 //               work. Pauses of 0, then backoff_min each; never FAILED.
 //   fatal exit  FAILED at once.
+//   finished    it has done what it was to do: STOPPED.
 //   memory      as a failure, but the first pause is not 0: memory must be given back first.
 //
 // Timers (SlotLimits), all fired by Tick:
@@ -99,7 +101,7 @@ enum class SlotAction {
 enum class KillCause { kNone, kStartTimeout, kHung, kDrainTimeout, kStopNow, kTask };
 
 // How a process ended, as far as it matters for what comes next.
-enum class DeathKind { kFailure, kCleanExit, kHung, kTask, kFatalExit, kOutOfMemory };
+enum class DeathKind { kFailure, kCleanExit, kHung, kTask, kFatalExit, kOutOfMemory, kFinished };
 
 // Why a slot is FAILED.
 enum class FailCause { kNone, kStartLimit, kFatalExit, kPolicy };

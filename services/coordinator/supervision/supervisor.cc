@@ -40,7 +40,7 @@ absl::Status Supervisor::Start(ServerPlan plan) {
   RETURN_IF_ERROR(CheckPlan(plan));
   if (servers_.contains(plan.name)) {
     return absl::AlreadyExistsError(
-        absl::StrCat("server ", plan.name, " runs already, or is still stopping"));
+        absl::StrCat(options_.words.group, " ", plan.name, " runs already, or is still stopping"));
   }
   const auto position = servers_.emplace(plan.name, std::make_unique<Server>()).first;
   Server& server = *position->second;
@@ -59,16 +59,17 @@ absl::Status Supervisor::Start(ServerPlan plan) {
   return absl::OkStatus();
 }
 
-absl::Status Supervisor::CheckPlan(const ServerPlan& plan) {
+absl::Status Supervisor::CheckPlan(const ServerPlan& plan) const {
   if (plan.slots == 0 || plan.slots > kSlotsPerServerMax) {
-    return absl::InvalidArgumentError(absl::StrCat("server ", plan.name, ": ", plan.slots,
-                                                   " workers; 1 to ", kSlotsPerServerMax,
+    return absl::InvalidArgumentError(absl::StrCat(options_.words.group, " ", plan.name, ": ",
+                                                   plan.slots, " slots; 1 to ", kSlotsPerServerMax,
                                                    " are possible"));
   }
   if (plan.drain_timeout < absl::ZeroDuration() || plan.drain_timeout > kDrainTimeoutMax) {
-    return absl::InvalidArgumentError(absl::StrCat(
-        "server ", plan.name, ": a drain timeout of ", absl::FormatDuration(plan.drain_timeout),
-        "; 0 to ", absl::FormatDuration(kDrainTimeoutMax), " are possible"));
+    return absl::InvalidArgumentError(
+        absl::StrCat(options_.words.group, " ", plan.name, ": a drain timeout of ",
+                     absl::FormatDuration(plan.drain_timeout), "; 0 to ",
+                     absl::FormatDuration(kDrainTimeoutMax), " are possible"));
   }
   if (!plan.launch) return absl::InvalidArgumentError("the plan does not say what to launch");
   return absl::OkStatus();
@@ -96,18 +97,20 @@ absl::Status Supervisor::Stop(absl::string_view server_name, bool now) {
   const Scope scope(*this);
   const auto found = servers_.find(std::string(server_name));
   if (found == servers_.end()) {
-    return absl::NotFoundError(absl::StrCat("server ", server_name, " does not run"));
+    return absl::NotFoundError(
+        absl::StrCat(options_.words.group, " ", server_name, " does not run"));
   }
   Server& server = *found->second;
   server.stopping = true;
   server.held = false;
   RecordLost(server);
   for (Process& process : server.processes) {
-    End(process, Ending::kStop, now, "the server is stopped");
+    End(process, Ending::kStop, now, absl::StrCat("the ", options_.words.group, " is stopped"));
   }
   if (server.roll.has_value()) {
     EndRoll(server,
-            {.outcome = RollOutcome::kStopped, .reason = "the server was stopped meanwhile"});
+            {.outcome = RollOutcome::kStopped,
+             .reason = absl::StrCat("the ", options_.words.group, " was stopped meanwhile")});
   }
   RemoveIfStopped(server);
   return absl::OkStatus();
@@ -138,19 +141,22 @@ absl::Status Supervisor::Register(absl::string_view worker, int64_t pid, absl::s
 absl::Status Supervisor::Identify(absl::string_view worker, int64_t pid, absl::string_view token) {
   const Process* process = Find(worker);
   if (process == nullptr) {
-    return absl::FailedPreconditionError(absl::StrCat("there is no worker ", worker, " here"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("there is no ", options_.words.member, " ", worker, " here"));
   }
   if (!process->slot.live() || process->pid == 0) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "worker ", worker, " is ", SlotStateName(process->slot.state()), ", without a process"));
+    return absl::FailedPreconditionError(absl::StrCat(options_.words.member, " ", worker, " is ",
+                                                      SlotStateName(process->slot.state()),
+                                                      ", without a process"));
   }
   if (process->pid != pid) {
-    return absl::FailedPreconditionError(
-        absl::StrCat("worker ", worker, " is process ", process->pid, ", not process ", pid));
+    return absl::FailedPreconditionError(absl::StrCat(
+        options_.words.member, " ", worker, " is process ", process->pid, ", not process ", pid));
   }
   if (process->token != token) {
-    return absl::FailedPreconditionError(absl::StrCat(
-        "process ", pid, " has not shown the token that worker ", worker, " was given"));
+    return absl::FailedPreconditionError(
+        absl::StrCat("process ", pid, " has not shown the token that ", options_.words.member, " ",
+                     worker, " was given"));
   }
   return absl::OkStatus();
 }

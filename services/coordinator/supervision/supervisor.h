@@ -1,7 +1,8 @@
 // Keeps the workers of every running server alive: launches one process per slot, learns from their
 // registration and heartbeats how they are, restarts what dies, kills what hangs, drains what is
 // stopped, and says why for each. What happens when is decided by Slot (slot.h); this class
-// connects slots with processes.
+// connects slots with processes. It is the same for the processes of clients: a "server" here is
+// any group of processes, SupervisorOptions::words says what to call it.
 //
 // Lifecycle of a server: Start -> (slots live, die, restart on their own; Scale, SetPlan, Roll) ->
 // Stop -> Observer::OnServerStopped, after which the name is unknown here again and may be started
@@ -86,6 +87,7 @@ struct ExitRecord {
   // Of the fatal signal, or of a hang: all threads.
   std::string stack;
   bool requested = false;  // it was asked to stop
+  bool finished = false;   // it has done what it was to do
 };
 
 struct SlotView {
@@ -160,8 +162,15 @@ class Observer {
   virtual void RequestDrain(absl::string_view worker, bool now) = 0;
 };
 
+// What is supervised, for people: a "client" and its "client process", …
+struct Words {
+  std::string group = "server";
+  std::string member = "worker";
+};
+
 struct SupervisorOptions {
   SlotLimits limits;  // but for what the plan says
+  Words words = {};
   // A Tick that comes later than this after its deadline means that this process itself stood still
   // (stopped, starved, suspended). Heartbeats then wait unread, and nobody is killed for them: the
   // timers of silence start again.
@@ -249,7 +258,7 @@ class Supervisor {
 
   Process* FindRegistered(absl::string_view worker);
   Process* Find(absl::string_view worker);
-  static absl::Status CheckPlan(const ServerPlan& plan);
+  absl::Status CheckPlan(const ServerPlan& plan) const;
   SlotLimits LimitsOf(const ServerPlan& plan) const;
   absl::StatusOr<Server*> FindServing(absl::string_view server);
   Process& AddSlot(Server& server);

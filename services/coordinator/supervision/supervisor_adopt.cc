@@ -15,7 +15,8 @@ namespace center::supervision {
 absl::Status Supervisor::Adopt(ServerPlan plan, std::vector<AdoptedProcess> processes) {
   const Scope scope(*this);
   if (servers_.contains(plan.name)) {
-    return absl::AlreadyExistsError(absl::StrCat("server ", plan.name, " runs already"));
+    return absl::AlreadyExistsError(
+        absl::StrCat(options_.words.group, " ", plan.name, " runs already"));
   }
   Server& server = *servers_.emplace(plan.name, std::make_unique<Server>()).first->second;
   server.limits = LimitsOf(plan);
@@ -40,7 +41,8 @@ absl::Status Supervisor::Adopt(ServerPlan plan, std::vector<AdoptedProcess> proc
     process.launches = adopted.restarts + 1;
     if (const absl::Status taken = TakeOver(process, std::move(adopted)); !taken.ok()) {
       if (!absl::IsNotFound(taken)) {
-        spdlog::error("worker {}: process {} cannot be adopted: {}", process.name, pid, taken);
+        spdlog::error("{} {}: process {} cannot be adopted: {}", options_.words.member,
+                      process.name, pid, taken);
       }
       process.lost = ProcessExit{.pid = pid, .known = false};
     }

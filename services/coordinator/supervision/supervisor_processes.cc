@@ -89,6 +89,7 @@ ExitRecord Supervisor::Examine(const Process& process, ProcessExit exit) {
   Evidence evidence = examine ? examine(process.index, exit) : Evidence();
   CompleteExit(evidence, &exit);
   Death death = DescribeDeath(exit, process.slot, evidence);
+  const bool finished = death.cause == DeathCause::kCleanExit && !evidence.finished.empty();
   CrashText crash = SplitCrashText(exit.stderr_tail);
   exit.stderr_tail = LastLines(crash.rest, kExitStderrBytesMax);
   return {.exit = std::move(exit),
@@ -96,7 +97,8 @@ ExitRecord Supervisor::Examine(const Process& process, ProcessExit exit) {
           .reason = std::move(death.reason),
           .ended_by = std::move(death.ended_by),
           .running = std::move(evidence.running),
-          .stack = crash.stack.empty() ? process.stacks : crash.stack};
+          .stack = crash.stack.empty() ? process.stacks : crash.stack,
+          .finished = finished};
 }
 
 void Supervisor::RecordDeath(Process& process, ExitRecord record) {
@@ -104,18 +106,21 @@ void Supervisor::RecordDeath(Process& process, ExitRecord record) {
   const bool requested = process.slot.stop_requested();
   const std::string reason = record.reason;
   const auto details = ExitDetails(record, now - process.launched);
-  if (!requested) NoteDeath(process, process.slot.was_ready(), reason);
-  process.slot.Died(now, KindOfDeath(record.cause, record.exit.exit_code, !record.running.empty()));
+  if (!requested && !record.finished) NoteDeath(process, process.slot.was_ready(), reason);
+  const bool finished = record.finished;
+  process.slot.Died(
+      now, finished ? DeathKind::kFinished
+                    : KindOfDeath(record.cause, record.exit.exit_code, !record.running.empty()));
   process.pid = 0;
   process.token.clear();
   record.requested = requested;
   process.last_exit = std::move(record);
   NotifyChanged(process);
-  NotifyEvent(requested ? EventType::kWorkerStopped : EventType::kWorkerDied, process, reason,
-              details);
+  NotifyEvent(requested || finished ? EventType::kWorkerStopped : EventType::kWorkerDied, process,
+              reason, details);
   if (process.slot.state() == SlotState::kFailed) {
     NotifyEvent(EventType::kWorkerFailed, process, DescribeFailure(process.slot, reason));
-  } else if (process.slot.state() == SlotState::kStopped && !requested) {
+  } else if (process.slot.state() == SlotState::kStopped && !requested && !finished) {
     NotifyEvent(EventType::kWorkerStopped, process, "not restarted: so its restart policy says");
   } else if (process.slot.state() == SlotState::kBackoff &&
              process.slot.backoff() > SteadyDuration::zero()) {
@@ -194,8 +199,8 @@ void Supervisor::KillForTask(absl::string_view worker, int64_t pid, const std::s
 void Supervisor::Kill(Process& process) {
   const std::string cause = DescribeKill(process.slot);
   if (process.kill_reported) {
-    spdlog::warn("worker {}, process {}, has survived a SIGKILL so far ({})", process.name,
-                 process.pid, cause);
+    spdlog::warn("{} {}, process {}, has survived a SIGKILL so far ({})", options_.words.member,
+                 process.name, process.pid, cause);
   } else if (process.slot.kill_cause() == KillCause::kHung) {
     NotifyEvent(EventType::kWorkerHung, process, absl::StrCat(cause, ": killed"),
                 {{"pid", absl::StrCat(process.pid)}, {"stack", process.stacks}});
@@ -208,7 +213,8 @@ void Supervisor::SendSignal(const Process& process, int signal) {
   const absl::Status status = launcher_.Signal(process.pid, signal);
   // NotFound: it has died, and the report of that is on its way.
   if (!status.ok() && !absl::IsNotFound(status)) {
-    spdlog::error("worker {}: cannot send {}: {}", process.name, SignalName(signal), status);
+    spdlog::error("{} {}: cannot send {}: {}", options_.words.member, process.name,
+                  SignalName(signal), status);
   }
 }
 

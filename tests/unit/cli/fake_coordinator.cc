@@ -319,7 +319,7 @@ FakeCoordinator::FakeCoordinator(const std::string& folder)
 
 void FakeCoordinator::Up() {
   auto bound = rpc::StartServer({.addresses = {*ParseNetAddress(address_)},
-                                 .services = {&payloads, &servers, &events, &jobs}});
+                                 .services = {&payloads, &servers, &events, &jobs, &clients}});
   if (!bound.ok()) std::abort();
   server_ = std::move(bound->server);
 }

@@ -12,6 +12,7 @@
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/synchronization/mutex.h"
+#include "center/v1/client.grpc.pb.h"
 #include "center/v1/event.grpc.pb.h"
 #include "center/v1/payload.grpc.pb.h"
 #include "center/v1/server.grpc.pb.h"
@@ -128,6 +129,25 @@ class FakeEvents final : public v1::EventService::Service {
                            grpc::ServerWriter<v1::WatchEventsResponse>* writer) override;
 };
 
+// ClientService with canned answers. Set it up before the calls.
+class FakeClients final : public v1::ClientService::Service {
+ public:
+  std::vector<v1::Client> clients;  // listed one a page
+  absl::Status failure;             // of start and stop, unless ok
+  v1::StartClientRequest started;   // the last one
+  v1::StopClientRequest stopped;    // the last one
+
+ private:
+  grpc::Status StartClient(grpc::ServerContext* context, const v1::StartClientRequest* request,
+                           v1::StartClientResponse* response) override;
+  grpc::Status StopClient(grpc::ServerContext* context, const v1::StopClientRequest* request,
+                          v1::StopClientResponse* response) override;
+  grpc::Status GetClient(grpc::ServerContext* context, const v1::GetClientRequest* request,
+                         v1::GetClientResponse* response) override;
+  grpc::Status ListClients(grpc::ServerContext* context, const v1::ListClientsRequest* request,
+                           v1::ListClientsResponse* response) override;
+};
+
 class FakeCoordinator {
  public:
   // Serves on a unix socket in `folder`.
@@ -144,6 +164,7 @@ class FakeCoordinator {
   FakeServers servers;
   FakeEvents events;
   FakeJobs jobs;
+  FakeClients clients;
 
  private:
   const std::string address_;

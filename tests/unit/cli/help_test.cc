@@ -25,6 +25,7 @@ const std::map<std::string, std::vector<std::string>>& Table() {
   static const auto& table = *new std::map<std::string, std::vector<std::string>>{
       {"coordinator", {"start", "stop", "restart", "status"}},
       {"server", {"start", "stop", "restart", "scale", "params", "status", "list"}},
+      {"client", {"start", "stop", "status", "list"}},
       {"worker", {"list", "restart", "stacks"}},
       {"tail", {}},
       {"send", {}},
@@ -86,6 +87,7 @@ TEST_F(HelpTest, TheTableOfThisTestIsTheTreeOfCommands) {
   Selection selection;
   AddCoordinatorCommands(root, selection);
   AddServerCommands(root, selection);
+  AddClientCommands(root, selection);
   AddWorkerCommands(root, selection);
   AddTailCommand(root, selection);
   AddSendCommand(root, selection);

@@ -29,8 +29,8 @@ int Refused(std::vector<const char*> words) {
 
 TEST(ClientFlagsTest, DefaultsAreTheTeachingExamples) {
   const Flags flags = Good({});
-  EXPECT_EQ(flags.load.host, "127.0.0.1");
-  EXPECT_EQ(flags.load.port, 5000);
+  EXPECT_EQ(flags.load.target.host, "127.0.0.1");
+  EXPECT_EQ(flags.load.target.port, 5000);
   EXPECT_EQ(flags.load.connections, 1u);
   EXPECT_EQ(flags.load.pace, PaceKind::kInterval);
   EXPECT_EQ(flags.load.interval, std::chrono::seconds(5));
@@ -52,7 +52,7 @@ TEST(ClientFlagsTest, ReadsEveryFlag) {
   EXPECT_EQ(flags.load.payloads.payload_bytes, 1024u);
   EXPECT_EQ(flags.load.payloads.json, 2u);
   EXPECT_EQ(flags.load.payloads.text, 3u);
-  EXPECT_EQ(flags.load.payloads.framing, Framing::kOctet);
+  EXPECT_EQ(flags.load.target.framing, Framing::kOctet);
   EXPECT_EQ(flags.load.drain_timeout, std::chrono::seconds(3));
   EXPECT_EQ(flags.name, "load/4");
   ASSERT_TRUE(flags.coordinator.has_value());

@@ -25,8 +25,8 @@ class LoadTest : public ::testing::Test {
     listener_ = *std::move(listener);
     auto port = LocalPort(listener_.get());
     ASSERT_TRUE(port.ok());
-    options_.host = "127.0.0.1";
-    options_.port = *port;
+    options_.target.host = "127.0.0.1";
+    options_.target.port = *port;
     options_.pace = PaceKind::kUnlimited;
     options_.backoff_min = std::chrono::milliseconds(1);
     options_.backoff_max = std::chrono::milliseconds(2);
@@ -41,7 +41,7 @@ class LoadTest : public ::testing::Test {
 
   void Start() {
     load_ = std::make_unique<Load>(io_, options_);
-    load_->Start([this] { ended_ = true; });
+    load_->Start([this] { ended_ = true; }, [this] { ++tried_; });
   }
 
   // Turns the loop until the condition holds, for at most 30 s.
@@ -82,6 +82,7 @@ class LoadTest : public ::testing::Test {
   LoadOptions options_;
   std::unique_ptr<Load> load_;
   bool ended_ = false;
+  int tried_ = 0;
 };
 
 TEST_F(LoadTest, SendsItsCountAndEndsInOrder) {
@@ -149,7 +150,44 @@ TEST_F(LoadTest, NobodyThereIsAnErrorUntilSomebodyIs) {
   listener_.Reset();
   Start();
   EXPECT_TRUE(RunUntil([this] { return load_->stats().errors >= 2; }));
+  EXPECT_EQ(tried_, 1) << "a refusal is an answer";
   EXPECT_THAT(load_->stats().last_error, HasSubstr("cannot connect to 127.0.0.1:"));
+}
+
+TEST_F(LoadTest, WhenAllHaveBeenTriedIsToldOnce) {
+  options_.connections = 2;
+  Start();
+  EXPECT_EQ(tried_, 0);
+  EXPECT_TRUE(RunUntil([this] { return tried_ > 0; }));
+  EXPECT_EQ(load_->stats().connections, 2u);
+  EXPECT_EQ(tried_, 1);
+}
+
+TEST_F(LoadTest, ATargetThatHasMovedIsFoundWithoutWaitingForTheBackoff) {
+  const uint16_t port = options_.target.port;
+  options_.target.port = 1;  // nobody listens there
+  options_.backoff_min = options_.backoff_max = std::chrono::hours(1);
+  options_.count = 2;
+  Start();
+  ASSERT_TRUE(RunUntil([this] { return load_->stats().errors == 1; }));
+  load_->SetTarget({.host = "127.0.0.1", .port = port, .framing = Framing::kOctet});
+  ScopedFd socket = Accept();
+  EXPECT_EQ(ReadToEnd(socket), "21 JSON|{\"proto_cnt\": 1}8 STRING|2");
+  EXPECT_TRUE(RunUntil([this] { return load_->stats().reconnects == 1; }));
+}
+
+TEST_F(LoadTest, AnOpenConnectionKeepsItsFraming) {
+  options_.count = 2;
+  options_.pace = PaceKind::kRate;
+  options_.rate = 100;
+  options_.payloads.json = 0;
+  Start();
+  ScopedFd socket = Accept();
+  ASSERT_TRUE(RunUntil([this] { return load_->stats().payloads_sent >= 1; }));
+  LoadTarget octets = options_.target;
+  octets.framing = Framing::kOctet;
+  load_->SetTarget(octets);
+  EXPECT_EQ(ReadToEnd(socket), "STRING|1\nSTRING|2\n");
 }
 
 TEST_F(LoadTest, StopEndsInOrderAndStopNowAtOnce) {

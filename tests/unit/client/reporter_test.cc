@@ -19,7 +19,8 @@ class FakeRegistry final : public v1::ClientRegistryService::Service {
  public:
   grpc::Status ReportClient(grpc::ServerContext* /*context*/,
                             const v1::ReportClientRequest* request,
-                            v1::ReportClientResponse* /*response*/) override {
+                            v1::ReportClientResponse* response) override {
+    response->set_address("10.0.0.1:5000");
     absl::MutexLock lock(&mutex_);
     reports_.push_back(*request);
     return answer_;
@@ -51,8 +52,11 @@ class ReporterTest : public ::testing::Test {
     auto bound = rpc::StartServer({.addresses = {*address}, .services = {&registry_}});
     ASSERT_TRUE(bound.ok()) << bound.status();
     bound_ = *std::move(bound);
-    reporter_ =
-        std::make_unique<Reporter>(rpc::MakeChannel(bound_.addresses.front()), [this] { Told(); });
+    reporter_ = std::make_unique<Reporter>(
+        rpc::MakeChannel(bound_.addresses.front()),
+        Reporter::Listener{
+            .on_answer = [this](const v1::ReportClientResponse& answer) { Answered(answer); },
+            .on_unknown = [this] { Told(); }});
   }
   void TearDown() override {
     reporter_.reset();
@@ -68,6 +72,15 @@ class ReporterTest : public ::testing::Test {
   void Told() {
     absl::MutexLock lock(&mutex_);
     ++unknown_;
+  }
+  void Answered(const v1::ReportClientResponse& answer) {
+    absl::MutexLock lock(&mutex_);
+    address_ = answer.address();
+  }
+  bool WaitForAddress(const std::string& address) {
+    const auto told = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return address_ == address; };
+    absl::MutexLock lock(&mutex_);
+    return mutex_.AwaitWithTimeout(absl::Condition(&told), kDeadline);
   }
   bool WaitForUnknown() {
     const auto told = [&]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return unknown_ > 0; };
@@ -86,6 +99,7 @@ class ReporterTest : public ::testing::Test {
  private:
   absl::Mutex mutex_;
   int unknown_ ABSL_GUARDED_BY(mutex_) = 0;
+  std::string address_ ABSL_GUARDED_BY(mutex_);
 };
 
 TEST_F(ReporterTest, TheNewestReportArrives) {
@@ -110,6 +124,11 @@ TEST_F(ReporterTest, AReportThatWasNotTakenIsSentAgain) {
   reporter_->Flush(kDeadline);
   EXPECT_TRUE(registry_.WaitForSent(3));
   EXPECT_EQ(unknown(), 0);
+}
+
+TEST_F(ReporterTest, WhatTheCoordinatorAnswersIsTold) {
+  Report(1);
+  EXPECT_TRUE(WaitForAddress("10.0.0.1:5000"));
 }
 
 TEST_F(ReporterTest, AnUnknownProcessIsToldOnce) {

@@ -294,7 +294,8 @@ TEST_F(StoreTest, AStateFromBeforeAdoptionIsTakenOver) {
     auto database = Database::Open(path());
     ASSERT_TRUE(database.ok());
     ASSERT_TRUE(database
-                    ->Execute("DROP TABLE processes; CREATE TABLE processes (worker TEXT PRIMARY "
+                    ->Execute("DROP TABLE clients; DROP TABLE client_processes; "
+                              "DROP TABLE processes; CREATE TABLE processes (worker TEXT PRIMARY "
                               "KEY, pid INTEGER NOT NULL, start_ticks INTEGER NOT NULL, boot_id "
                               "TEXT NOT NULL) WITHOUT ROWID; INSERT INTO processes VALUES "
                               "('web/0', 7, 99, 'b'); PRAGMA user_version = 2")
@@ -309,6 +310,39 @@ TEST_F(StoreTest, AStateFromBeforeAdoptionIsTakenOver) {
   EXPECT_EQ(processes->front().token, "");
   EXPECT_EQ(processes->front().generation, 0u);
   EXPECT_TRUE(store_->GetServer("web").ok());
+}
+
+TEST_F(StoreTest, ClientsAreKeptByNameWithTheirPast) {
+  ASSERT_TRUE(store_
+                  ->PutClient({.name = "b",
+                               .spec = "s",
+                               .desired_running = true,
+                               .create_time = kNow,
+                               .past = std::string("p\0q", 3)})
+                  .ok());
+  ASSERT_TRUE(store_->PutClient({.name = "a"}).ok());
+  Reopen();
+  auto clients = store_->ListClients();
+  ASSERT_TRUE(clients.ok()) << clients.status();
+  ASSERT_EQ(clients->size(), 2u);
+  EXPECT_EQ((*clients)[0].name, "a");
+  EXPECT_FALSE((*clients)[0].desired_running);
+  EXPECT_EQ((*clients)[1].spec, "s");
+  EXPECT_TRUE((*clients)[1].desired_running);
+  EXPECT_EQ((*clients)[1].create_time, kNow);
+  EXPECT_EQ((*clients)[1].past, std::string("p\0q", 3));
+  ASSERT_TRUE(store_->DeleteClient("b").ok());
+  EXPECT_EQ(store_->ListClients()->size(), 1u);
+}
+
+TEST_F(StoreTest, ProcessesOfServersAndClientsOfOneNameAreToldApart) {
+  ASSERT_TRUE(store_->PutProcess({.worker = "web/0", .pid = 7}).ok());
+  ASSERT_TRUE(store_->PutProcess({.worker = "web/0", .pid = 8}, Owner::kClient).ok());
+  EXPECT_EQ(store_->ListProcesses()->front().pid, 7);
+  ASSERT_TRUE(store_->DeleteProcess("web/0").ok());
+  EXPECT_TRUE(store_->ListProcesses()->empty());
+  ASSERT_EQ(store_->ListProcesses(Owner::kClient)->size(), 1u);
+  EXPECT_EQ(store_->ListProcesses(Owner::kClient)->front().pid, 8);
 }
 
 TEST_F(StoreTest, AProcessIsRememberedWithAllThatALaterCoordinatorNeeds) {

@@ -309,5 +309,25 @@ TEST_F(SupervisorTest, StderrInAnEventIsItsEnd) {
   EXPECT_THAT(in_record, testing::EndsWith(in_event));
 }
 
+TEST_F(SupervisorTest, AProcessThatHasDoneWhatItWasToDoIsNotStartedAgain) {
+  ServerPlan plan = Plan("s", 2);
+  plan.examine = [](uint32_t /*slot*/, const ProcessExit& /*exit*/) {
+    Evidence evidence;
+    evidence.finished = "finished: all is done";
+    return evidence;
+  };
+  ASSERT_TRUE(supervisor->Start(plan).ok());
+  MakeReady("s/0");
+  MakeReady("s/1");
+  launcher.ExitWithCode(Pid("s/0"), 0);
+  EXPECT_EQ(State("s/0"), SlotState::kStopped);
+  EXPECT_THAT(observer.Events(EventType::kWorkerStopped),
+              testing::ElementsAre("s/0: finished: all is done"));
+  EXPECT_TRUE(observer.Events(EventType::kWorkerDied).empty());
+  // An error is one, whatever was done before.
+  launcher.ExitWithCode(Pid("s/1"), 1);
+  EXPECT_EQ(State("s/1"), SlotState::kStarting);
+}
+
 }  // namespace
 }  // namespace center::supervision
