@@ -73,7 +73,9 @@ case $mode in
     TSAN_OPTIONS+=" report_thread_leaks=0 $own_signals"
     ;;
 esac
-if [ -f tests/lsan.supp ]; then export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp"; fi
+if [ -f tests/lsan.supp ]; then
+  export LSAN_OPTIONS="suppressions=$PWD/tests/lsan.supp:print_suppressions=0"
+fi
 
 cmake -S . -B "$build" -G Ninja -DCENTER_TESTS=ON "${options[@]}"
 if $configure_only; then

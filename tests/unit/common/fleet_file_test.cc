@@ -157,6 +157,12 @@ TEST(FleetFileTest, WhatIsNoTomlIsRefusedWithItsPlace) {
             absl::StatusCode::kResourceExhausted);
 }
 
+// What the TOML library's own tables have forgotten: it must neither crash nor be let through.
+TEST(FleetFileTest, CodePointsOutOfPlaceAreRefusedAndInTextsTheyAreWelcome) {
+  EXPECT_THAT(Refusal("[servers.games]\xef\xbb\x9f\nport = 5000\n"), HasSubstr(":1:16: "));
+  EXPECT_TRUE(ParseFleetFile("# \xef\xb8\x8f\n[servers.games]\nport = 5000\n", "f").ok());
+}
+
 TEST(FleetFileTest, ZeroIsRefusedWhereItCannotBe) {
   EXPECT_THAT(Refusal("[servers.a]\nframe-timeout = \"0s\"\n"),
               HasSubstr("fleet.toml:2:17: frame-timeout cannot be 0"));
