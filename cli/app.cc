@@ -15,6 +15,7 @@
 #include "cli/help.h"
 #include "cli/man.h"
 #include "cli/shell.h"
+#include "cli/top.h"
 #include "cli/suggest.h"
 #include "services/common/status_macros.h"
 
@@ -85,6 +86,7 @@ class Invocation {
     AddTailCommand(root_, selection_);
     AddSendCommand(root_, selection_);
     AddEventsCommand(root_, selection_);
+    AddTopCommand(root_, selection_);
     AddJobCommands(root_, selection_);
     AddJournalCommands(root_, selection_);
     AddExperimentCommand(root_, selection_);

@@ -10,6 +10,7 @@
 #include "cli/consent.h"
 #include "cli/flags.h"
 #include "cli/job_views.h"
+#include "cli/watch.h"
 #include "services/common/status_macros.h"
 #include "services/common/text.h"
 
@@ -53,43 +54,57 @@ absl::StatusOr<v1::ListJobsRequest> ListRequest(const ListFlags& flags) {
   return request;
 }
 
-absl::Status List(Context& context, const ListFlags& flags) {
-  RETURN_IF_ERROR(RequireObjectFormat(context));
-  ASSIGN_OR_RETURN(v1::ListJobsRequest request, ListRequest(flags));
-  v1::ListJobsResponse all;
-  const auto enough = [&] {
-    return flags.limit > 0 && static_cast<uint64_t>(all.jobs_size()) >= flags.limit;
-  };
+absl::StatusOr<View> AskJobs(Context& context, v1::ListJobsRequest request, uint64_t limit) {
+  auto all = std::make_shared<v1::ListJobsResponse>();
+  const auto enough = [&] { return limit > 0 && static_cast<uint64_t>(all->jobs_size()) >= limit; };
   do {
     ASSIGN_OR_RETURN(auto page,
                      context.Call<v1::JobService>(&v1::JobService::Stub::ListJobs, request));
     request.set_page_token(page.next_page_token());
-    all.mutable_jobs()->MergeFrom(page.jobs());
+    all->mutable_jobs()->MergeFrom(page.jobs());
   } while (!request.page_token().empty() && !enough());
-  while (flags.limit > 0 && static_cast<uint64_t>(all.jobs_size()) > flags.limit) {
-    all.mutable_jobs()->RemoveLast();
+  while (limit > 0 && static_cast<uint64_t>(all->jobs_size()) > limit) {
+    all->mutable_jobs()->RemoveLast();
   }
-  const Format format = context.globals().format;
-  if (PrintsData(format)) {
-    ASSIGN_OR_RETURN(const std::string text, Render(all, format));
-    context.out().Append(text);
-  } else if (format == Format::kName) {
-    for (const v1::Job& job : all.jobs()) context.out().Append(absl::StrCat(job.id(), "\n"));
-  } else if (all.jobs().empty()) {
-    context.Say("there are no such jobs: `centerctl job submit --help` shows how to submit one");
-  } else {
-    context.out().Append(JobTable(all.jobs(), format == Format::kWide, context.clock().Wall())
-                             .Render(context.out_style()));
+  View view;
+  for (const v1::Job& job : all->jobs()) view.names.push_back(job.id());
+  if (all->jobs().empty()) {
+    view.nothing = "there are no such jobs: `centerctl job submit --help` shows how to submit one";
   }
-  return absl::OkStatus();
+  const bool wide = context.globals().format == Format::kWide;
+  view.text = [all, wide](absl::Time now, const Style& style) {
+    return JobTable(all->jobs(), wide, now).Render(style);
+  };
+  view.message = std::move(all);
+  return view;
 }
 
-absl::Status Get(Context& context, const std::string& id) {
+absl::Status List(Context& context, const WatchFlags& watch, const ListFlags& flags) {
   RETURN_IF_ERROR(RequireObjectFormat(context));
-  ASSIGN_OR_RETURN(const v1::Job job, GetJob(context, id));
-  if (context.globals().format != Format::kDefault) return PrintJob(context, job);
-  context.out().Append(JobText(job, context.clock().Wall(), context.out_style()));
-  return absl::OkStatus();
+  ASSIGN_OR_RETURN(const v1::ListJobsRequest request, ListRequest(flags));
+  return ShowView(context, watch,
+                  [&](Context& asking) { return AskJobs(asking, request, flags.limit); });
+}
+
+absl::StatusOr<View> AskJob(Context& context, const std::string& id) {
+  ASSIGN_OR_RETURN(v1::Job got, GetJob(context, id));
+  const auto job = std::make_shared<const v1::Job>(std::move(got));
+  const Format format = context.globals().format;
+  View view;
+  view.message = job;
+  view.names = {job->id()};
+  view.text = [job, format](absl::Time now, const Style& style) {
+    if (format == Format::kDefault) return JobText(*job, now, style);
+    google::protobuf::RepeatedPtrField<v1::Job> jobs;
+    *jobs.Add() = *job;
+    return JobTable(jobs, format == Format::kWide, now).Render(style);
+  };
+  return view;
+}
+
+absl::Status Get(Context& context, const WatchFlags& watch, const std::string& id) {
+  RETURN_IF_ERROR(RequireObjectFormat(context));
+  return ShowView(context, watch, [&](Context& asking) { return AskJob(asking, id); });
 }
 
 // Asks first when work that is under way would be lost.
@@ -186,11 +201,12 @@ void AddList(CLI::App* noun, Selection& selection) {
   list->add_option("--limit", flags->limit, "At most so many (default 0: all)")
       ->type_name("N")
       ->check(WholeNumber());
+  auto watch = AddWatchFlags(list);
   list->footer(
       "Examples:\n"
-      "  centerctl job list --state running\n"
+      "  centerctl job list --state running --watch\n"
       "  centerctl job list --label team=ops -o wide");
-  OnSelected(list, selection, [flags](Context& context) { return List(context, *flags); });
+  OnSelected(list, selection, [=](Context& context) { return List(context, *watch, *flags); });
 }
 
 void AddTasks(CLI::App* noun, Selection& selection) {
@@ -261,11 +277,13 @@ void AddJobCommands(CLI::App& root, Selection& selection) {
   CLI::App* get = noun->add_subcommand("get", "Show a job and its failures");
   auto get_id = std::make_shared<std::string>();
   get->add_option("JOB", *get_id, "Its id")->type_name("JOB")->required();
+  auto get_watch = AddWatchFlags(get);
   get->footer(
       "Examples:\n"
       "  centerctl job get j1\n"
-      "  centerctl job get j1 -o json");
-  OnSelected(get, selection, [get_id](Context& context) { return Get(context, *get_id); });
+      "  centerctl job get j1 -o json\n"
+      "  centerctl job get j1 --watch");
+  OnSelected(get, selection, [=](Context& context) { return Get(context, *get_watch, *get_id); });
 
   AddJobResults(noun, selection);
 

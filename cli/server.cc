@@ -13,6 +13,7 @@
 #include "cli/server_print.h"
 #include "cli/server_stop.h"
 #include "cli/views.h"
+#include "cli/watch.h"
 #include "services/common/status_macros.h"
 #include "services/common/text.h"
 
@@ -123,9 +124,8 @@ std::string Outdated(const v1::Server& server) {
   return absl::StrJoin(names, ", ");
 }
 
-std::string StatusText(Context& context, const v1::Server& server, bool wide) {
+std::string StatusText(const v1::Server& server, bool wide, absl::Time now, const Style& style) {
   const v1::ServerSpec& spec = server.spec();
-  const absl::Time now = context.clock().Wall();
   const absl::Time created = ToTime(server.create_time());
   Table table = Sheet();
   table.AddRow({"Server", {server.name(), Color::kBold}});
@@ -139,14 +139,13 @@ std::string StatusText(Context& context, const v1::Server& server, bool wide) {
                                 ", up to ", FormatBytes(spec.max_payload_bytes()))});
   table.AddRow(
       {"Created", absl::StrCat(LocalTime(created), " (", FormatAge(now - created), " ago)")});
-  std::string text = table.Render(context.out_style(), false);
+  std::string text = table.Render(style, false);
   if (server.workers().empty()) return text;
   if (const std::string outdated = Outdated(server); !outdated.empty()) {
     absl::StrAppend(&text, "\nWith older settings: ", outdated, "; `centerctl server restart ",
                     server.name(), " --only-outdated` renews them\n");
   }
-  absl::StrAppend(&text, "\n",
-                  WorkerTable(server.workers(), wide, now).Render(context.out_style()));
+  absl::StrAppend(&text, "\n", WorkerTable(server.workers(), wide, now).Render(style));
   for (const v1::Worker& worker : server.workers()) {
     if (!worker.stats().blocked_reason().empty()) {
       absl::StrAppend(&text, "\n", worker.name(),
@@ -162,49 +161,50 @@ std::string StatusText(Context& context, const v1::Server& server, bool wide) {
   return text;
 }
 
-absl::Status ShowStatus(Context& context, const std::string& name) {
-  RETURN_IF_ERROR(RequireObjectFormat(context));
-  ASSIGN_OR_RETURN(const v1::Server server, GetServer(context, name));
-  const Format format = context.globals().format;
-  if (format == Format::kDefault || format == Format::kTable || format == Format::kWide) {
-    context.out().Append(StatusText(context, server, format == Format::kWide));
-  } else {
-    RETURN_IF_ERROR(PrintChanged(context, server));
-  }
-  RETURN_IF_ERROR(context.out().Flush());
-  return Serves(server) ? absl::OkStatus() : QuietExit(kExitNotRunning);
+absl::StatusOr<View> AskServer(Context& context, const std::string& name) {
+  ASSIGN_OR_RETURN(v1::Server got, GetServer(context, name));
+  const auto server = std::make_shared<const v1::Server>(std::move(got));
+  const bool wide = context.globals().format == Format::kWide;
+  return View{
+      .message = server,
+      .names = {server->name()},
+      .text = [server, wide](absl::Time now,
+                             const Style& style) { return StatusText(*server, wide, now, style); },
+      .nothing = "",
+      .result = Serves(*server) ? absl::OkStatus() : QuietExit(kExitNotRunning)};
 }
 
-absl::Status List(Context& context) {
+absl::Status ShowStatus(Context& context, const WatchFlags& watch, const std::string& name) {
   RETURN_IF_ERROR(RequireObjectFormat(context));
-  v1::ListServersResponse all;
+  return ShowView(context, watch, [&](Context& asking) { return AskServer(asking, name); });
+}
+
+absl::StatusOr<View> AskServers(Context& context) {
+  auto all = std::make_shared<v1::ListServersResponse>();
   v1::ListServersRequest request;
   request.set_page_size(kPageSize);
   do {
     ASSIGN_OR_RETURN(
         auto page, context.Call<v1::ServerService>(&v1::ServerService::Stub::ListServers, request));
     request.set_page_token(page.next_page_token());
-    all.mutable_servers()->MergeFrom(page.servers());
+    all->mutable_servers()->MergeFrom(page.servers());
   } while (!request.page_token().empty());
-  const Format format = context.globals().format;
-  if (IsData(format)) {
-    ASSIGN_OR_RETURN(const std::string text, Render(all, format));
-    context.out().Append(text);
-    return absl::OkStatus();
+  View view;
+  for (const v1::Server& server : all->servers()) view.names.push_back(server.name());
+  if (all->servers().empty()) {
+    view.nothing = "there are no servers yet: start one with `centerctl server start`";
   }
-  if (format == Format::kName) {
-    for (const v1::Server& server : all.servers()) {
-      context.out().Append(absl::StrCat(server.name(), "\n"));
-    }
-    return absl::OkStatus();
-  }
-  if (all.servers().empty()) {
-    context.Say("there are no servers yet: start one with `centerctl server start`");
-    return absl::OkStatus();
-  }
-  context.out().Append(ServerTable(all.servers(), format == Format::kWide, context.clock().Wall())
-                           .Render(context.out_style()));
-  return absl::OkStatus();
+  const bool wide = context.globals().format == Format::kWide;
+  view.text = [all, wide](absl::Time now, const Style& style) {
+    return ServerTable(all->servers(), wide, now).Render(style);
+  };
+  view.message = std::move(all);
+  return view;
+}
+
+absl::Status List(Context& context, const WatchFlags& watch) {
+  RETURN_IF_ERROR(RequireObjectFormat(context));
+  return ShowView(context, watch, AskServers);
 }
 
 void AddStart(CLI::App* noun, Selection& selection) {
@@ -265,19 +265,23 @@ void AddServerCommands(CLI::App& root, Selection& selection) {
       "status",
       "Show a server and its workers; exit code 3 when no worker serves and none is about to");
   auto status_name = AddServerName(status);
+  auto status_watch = AddWatchFlags(status);
   status->footer(
       "Examples:\n"
       "  centerctl server status games\n"
-      "  centerctl server status -o json");
+      "  centerctl server status -o json\n"
+      "  centerctl server status games --watch");
   OnSelected(status, selection,
-             [=](Context& context) { return ShowStatus(context, *status_name); });
+             [=](Context& context) { return ShowStatus(context, *status_watch, *status_name); });
 
   CLI::App* list = noun->add_subcommand("list", "List the servers");
+  auto list_watch = AddWatchFlags(list);
   list->footer(
       "Examples:\n"
       "  centerctl server list\n"
-      "  centerctl server list -o name");
-  OnSelected(list, selection, List);
+      "  centerctl server list -o name\n"
+      "  centerctl server list --watch");
+  OnSelected(list, selection, [=](Context& context) { return List(context, *list_watch); });
 }
 
 }  // namespace center::cli

@@ -6,6 +6,7 @@
 #include "cli/commands.h"
 #include "cli/server_change.h"
 #include "cli/views.h"
+#include "cli/watch.h"
 #include "services/common/status_macros.h"
 
 namespace center::cli {
@@ -13,10 +14,8 @@ namespace {
 
 constexpr uint32_t kWorkersPageSize = 1000;
 
-absl::Status List(Context& context, const std::string& server) {
-  RETURN_IF_ERROR(RequireFormat(
-      context, {Format::kTable, Format::kWide, Format::kJson, Format::kYaml, Format::kName}));
-  v1::ListWorkersResponse all;
+absl::StatusOr<View> AskWorkers(Context& context, const std::string& server) {
+  auto all = std::make_shared<v1::ListWorkersResponse>();
   v1::ListWorkersRequest request;
   request.set_server(server);
   request.set_page_size(kWorkersPageSize);
@@ -24,23 +23,25 @@ absl::Status List(Context& context, const std::string& server) {
     ASSIGN_OR_RETURN(
         auto page, context.Call<v1::ServerService>(&v1::ServerService::Stub::ListWorkers, request));
     request.set_page_token(page.next_page_token());
-    all.mutable_workers()->MergeFrom(page.workers());
+    all->mutable_workers()->MergeFrom(page.workers());
   } while (!request.page_token().empty());
-  const Format format = context.globals().format;
-  if (format == Format::kJson || format == Format::kYaml) {
-    ASSIGN_OR_RETURN(const std::string text, Render(all, format));
-    context.out().Append(text);
-  } else if (format == Format::kName) {
-    for (const v1::Worker& worker : all.workers()) {
-      context.out().Append(absl::StrCat(worker.name(), "\n"));
-    }
-  } else if (all.workers().empty()) {
-    context.Say("there are no workers: `centerctl server start` starts a server with some");
-  } else {
-    context.out().Append(WorkerTable(all.workers(), format == Format::kWide, context.clock().Wall())
-                             .Render(context.out_style()));
+  View view;
+  for (const v1::Worker& worker : all->workers()) view.names.push_back(worker.name());
+  if (all->workers().empty()) {
+    view.nothing = "there are no workers: `centerctl server start` starts a server with some";
   }
-  return absl::OkStatus();
+  const bool wide = context.globals().format == Format::kWide;
+  view.text = [all, wide](absl::Time now, const Style& style) {
+    return WorkerTable(all->workers(), wide, now).Render(style);
+  };
+  view.message = std::move(all);
+  return view;
+}
+
+absl::Status List(Context& context, const WatchFlags& watch, const std::string& server) {
+  RETURN_IF_ERROR(RequireFormat(
+      context, {Format::kTable, Format::kWide, Format::kJson, Format::kYaml, Format::kName}));
+  return ShowView(context, watch, [&](Context& asking) { return AskWorkers(asking, server); });
 }
 
 }  // namespace
@@ -51,11 +52,13 @@ void AddWorkerCommands(CLI::App& root, Selection& selection) {
   CLI::App* list = noun->add_subcommand("list", "List the workers of all servers, or of one");
   auto server = std::make_shared<std::string>();
   list->add_option("SERVER", *server, "Only this server's workers")->type_name("SERVER");
+  auto watch = AddWatchFlags(list);
   list->footer(
       "Examples:\n"
       "  centerctl worker list\n"
-      "  centerctl worker list games -o wide");
-  OnSelected(list, selection, [server](Context& context) { return List(context, *server); });
+      "  centerctl worker list games -o wide\n"
+      "  centerctl worker list --watch");
+  OnSelected(list, selection, [=](Context& context) { return List(context, *watch, *server); });
   AddWorkerRestartCommand(noun, selection);
   AddWorkerStacksCommand(*noun, selection);
 }

@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 #include "tests/integration/fleet.h"
 #include "tests/integration/producer.h"
-#include "tests/integration/terminal.h"
+#include "tests/integration/shell_at_terminal.h"
 
 namespace center::itest {
 namespace {
@@ -20,62 +20,6 @@ using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 using ::testing::Not;
 using ::testing::StartsWith;
-
-// A shell with a home of its own.
-class ShellAtTerminal {
- public:
-  ShellAtTerminal(const std::string& address, const TempDir& home, size_t columns = 120)
-      : terminal_({.program = Binary("centerctl"),
-                   .args = {"shell"},
-                   .env = {absl::StrCat("CENTER_ADDRESS=", address),
-                           absl::StrCat("XDG_STATE_HOME=", home / "state"),
-                           absl::StrCat("CENTER_DATA_DIR=", home / "data"),
-                           absl::StrCat("HOME=", home.path())},
-                   .columns = columns,
-                   .rows = 40}) {
-    std::filesystem::create_directories(home / "state");
-  }
-
-  TerminalProcess& terminal() { return terminal_; }
-  // Until the shell waits for a command: there is nothing but the prompt before the cursor.
-  void WaitForPrompt() {
-    const auto at_prompt = [this] {
-      const testing_support::Screen& screen = terminal_.screen();
-      return screen.Row(screen.cursor_row()) == "$" && screen.cursor_column() == 2;
-    };
-    EXPECT_TRUE(terminal_.WaitUntil(at_prompt)) << "no prompt:\n" << terminal_.screen().Text();
-  }
-  // Types a command and waits until it has ended.
-  void Command(absl::string_view line) {
-    WaitForPrompt();
-    const auto times_entered = [&] {
-      const std::vector<std::string> parts =
-          absl::StrSplit(terminal_.screen().Everything(), absl::StrCat("$ ", line, "\n"));
-      return parts.size();
-    };
-    const size_t before = times_entered();
-    terminal_.Type(absl::StrCat(line, kEnter));
-    EXPECT_TRUE(terminal_.WaitUntil([&] { return times_entered() > before; }));
-    WaitForPrompt();
-  }
-  // What stands on the line that is typed.
-  bool WaitForLine(const std::string& line) {
-    return terminal_.WaitUntil([&] {
-      const testing_support::Screen& screen = terminal_.screen();
-      return screen.Row(screen.cursor_row()) == line;
-    });
-  }
-  void Leave() {
-    WaitForPrompt();
-    terminal_.Type(absl::StrCat("exit", kEnter));
-    EXPECT_EQ(terminal_.Wait(), 0) << terminal_.screen().Text();
-    EXPECT_TRUE(terminal_.SettingsRestored());
-    EXPECT_THAT(terminal_.screen().unknown(), IsEmpty());
-  }
-
- private:
-  TerminalProcess terminal_;
-};
 
 class ShellTest : public ::testing::Test {
  protected:
