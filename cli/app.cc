@@ -17,6 +17,7 @@
 #include "cli/shell.h"
 #include "cli/top.h"
 #include "cli/suggest.h"
+#include "cli/tls.h"
 #include "services/common/status_macros.h"
 
 namespace center::cli {
@@ -38,6 +39,7 @@ struct GlobalFlags {
   ContextChoice choice;
   std::string format;
   std::string color = "auto";
+  rpc::TlsFiles tls;
 };
 
 void AddGlobalFlags(CLI::App& root, GlobalFlags& flags) {
@@ -55,6 +57,16 @@ void AddGlobalFlags(CLI::App& root, GlobalFlags& flags) {
             "CENTER_OUTPUT)")
       ->type_name("FORMAT")
       ->envname("CENTER_OUTPUT");
+  const auto add_file = [&root](const char* name, std::string* path, const char* variable,
+                                const std::string& what) {
+    root.add_option(name, *path, absl::StrCat(what, ", PEM (env ", variable, ")"))
+        ->type_name("FILE")
+        ->envname(variable);
+  };
+  add_file("--tls-cert", &flags.tls.cert, "CENTER_TLS_CERT",
+           "Over TCP, mutual TLS with this certificate");
+  add_file("--tls-key", &flags.tls.key, "CENTER_TLS_KEY", "Its key");
+  add_file("--tls-ca", &flags.tls.ca, "CENTER_TLS_CA", "Who signs the certificates of the others");
   AddDuration(root, "--timeout", &flags.globals.timeout,
               "How long to wait for an answer (default 10s; env CENTER_TIMEOUT)")
       ->envname("CENTER_TIMEOUT");
@@ -67,6 +79,13 @@ void AddGlobalFlags(CLI::App& root, GlobalFlags& flags) {
   AddChoice(root, "--color", &flags.color, {"auto", "always", "never"},
             "Colours: auto is on a terminal and without NO_COLOR (env CENTER_COLOR)")
       ->envname("CENTER_COLOR");
+}
+
+// Flags and variables weigh more than the context.
+void UseTlsFlags(const GlobalFlags& flags, Credentials* credentials) {
+  if (!flags.tls.cert.empty()) credentials->tls_cert = flags.tls.cert;
+  if (!flags.tls.key.empty()) credentials->tls_key = flags.tls.key;
+  if (!flags.tls.ca.empty()) credentials->tls_ca = flags.tls.ca;
 }
 
 // One command line: the tree and what it selects.
@@ -179,6 +198,7 @@ absl::Status Invocation::Parse(const std::vector<std::string>& args) {
   }
   flags_.globals.address_flag = flags_.choice.address_flag;
   ChooseContext(flags_.choice, &flags_.globals);
+  UseTlsFlags(flags_, &flags_.globals.credentials);
   flags_.globals.timeout_given = root_.get_option("--timeout")->count() > 0;
   if (flags_.globals.timeout == absl::ZeroDuration()) {
     flags_.globals.timeout = absl::InfiniteDuration();
@@ -235,7 +255,7 @@ int Invocation::Run(std::vector<std::string> args) {
         UsageError(absl::StrCat("`", FullName(*walk.app), "` needs a command"));
     return Fail(context, missing, walk.app);
   }
-  absl::Status result = SuggestName(context, selection_.run(context));
+  absl::Status result = ExplainSilence(context, SuggestName(context, selection_.run(context)));
   result.Update(context.out().Flush());
   return Fail(context, result, nullptr);
 }

@@ -5,6 +5,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "cli/progress.h"
+#include "cli/tls.h"
 #include "services/common/status_macros.h"
 
 namespace center::cli {
@@ -54,13 +55,9 @@ std::string Context::address() const {
 absl::StatusOr<std::shared_ptr<grpc::Channel>> Context::Channel() {
   if (channel_ == nullptr) {
     RETURN_IF_ERROR(globals_.context_error);
-    if (globals_.credentials.UsesTls()) {
-      return UsageError(absl::StrCat("context ", globals_.context,
-                                     " asks for TLS, which this centerctl does not speak"));
-    }
     const auto parsed = ParseNetAddress(address());
     if (!parsed.ok()) return UsageError(absl::StrCat("--address: ", parsed.status().message()));
-    channel_ = dependencies_.connect(*parsed);
+    ASSIGN_OR_RETURN(channel_, ConnectTo(globals_, dependencies_, *parsed));
   }
   return channel_;
 }

@@ -1,6 +1,7 @@
 // `coordinator start|stop|restart|status`: the daemon that everything else talks to.
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <csignal>
@@ -8,6 +9,7 @@
 #include <fstream>
 #include <memory>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
 #include "absl/strings/str_split.h"
@@ -82,6 +84,12 @@ std::vector<std::string> CoordinatorArgs(const Context& context, const StartFlag
   add("--log-format", flags.log_format);
   add("--log-level", flags.log_level);
   if (flags.insecure) args.push_back("--insecure");
+  // Those of a context are a person's.
+  if (globals.context.empty()) {
+    add("--tls-cert", globals.credentials.tls_cert);
+    add("--tls-key", globals.credentials.tls_key);
+    add("--tls-ca", globals.credentials.tls_ca);
+  }
   args.insert(args.end(), flags.extra.begin(), flags.extra.end());
   return args;
 }
@@ -128,10 +136,15 @@ absl::Status PrintCoordinator(Context& context, const v1::Coordinator& coordinat
   return absl::OkStatus();
 }
 
-// The context in which the new coordinator is asked: where it was told to listen.
+// The context in which the new coordinator is asked: where it was told to listen, on a unix socket
+// if there is one, which needs no certificate for its name.
 Globals GlobalsOfStarted(const Context& context, const StartFlags& flags) {
   Globals globals = context.globals();
-  if (globals.address.empty() && !flags.listen.empty()) globals.address = flags.listen[0];
+  if (globals.address.empty() && !flags.listen.empty()) {
+    const auto local = std::find_if(flags.listen.begin(), flags.listen.end(),
+                                    [](const auto& one) { return absl::StartsWith(one, "unix:"); });
+    globals.address = local == flags.listen.end() ? flags.listen[0] : *local;
+  }
   return globals;
 }
 

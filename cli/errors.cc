@@ -3,6 +3,7 @@
 #include "absl/strings/cord.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "cli/tls.h"
 #include "cli/visible_text.h"
 #include "services/common/rpc/status.h"
 
@@ -82,8 +83,10 @@ absl::Status FromRpc(absl::Status status, absl::string_view address) {
   const std::string reason = rpc::ReasonOf(status);
   // Center's own errors carry a reason; one without comes from gRPC.
   if (absl::IsUnavailable(status) && reason.empty()) {
-    return NotRunningError(absl::StrCat("no coordinator answers at ", address,
-                                        ": start one with `centerctl coordinator start`"));
+    absl::Status silence = NotRunningError(absl::StrCat(
+        "no coordinator answers at ", address, ": start one with `centerctl coordinator start`"));
+    silence.SetPayload(kNobodyAnsweredKey, absl::Cord());
+    return silence;
   }
   const int exit_code = reason == "SERVER_STOPPED" || reason == "CLIENT_STOPPED"
                             ? kExitNotRunning

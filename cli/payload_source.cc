@@ -4,6 +4,7 @@
 
 #include "center/v1/payload.grpc.pb.h"  // how gRPC serialises the request
 #include "cli/direct_payloads.h"
+#include "cli/tls.h"
 #include "grpcpp/support/sync_stream.h"
 #include "services/common/rpc/status.h"
 #include "services/common/status_macros.h"
@@ -46,10 +47,15 @@ absl::StatusOr<std::unique_ptr<PayloadSource>> OpenPayloads(
     Context& context, const v1::StreamPayloadsRequest& request, Route route) {
   ASSIGN_OR_RETURN(auto channel, context.Channel());
   if (route == Route::kRelayed) return RelayedPayloads(std::move(channel), request);
-  return DirectPayloads({.coordinator = std::move(channel),
-                         .address = context.address(),
-                         .connect = context.dependencies().connect},
-                        request);
+  const auto connect = [globals = context.globals(),
+                        dependencies = context.dependencies()](const NetAddress& address) {
+    // The files were good when the coordinator was connected to.
+    auto made = ConnectTo(globals, dependencies, address);
+    return made.ok() ? *std::move(made) : dependencies.connect(address);
+  };
+  return DirectPayloads(
+      {.coordinator = std::move(channel), .address = context.address(), .connect = connect},
+      request);
 }
 
 }  // namespace center::cli

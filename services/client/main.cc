@@ -19,7 +19,8 @@
 #include "services/common/fd.h"
 #include "services/common/log.h"
 #include "services/common/net_address.h"
-#include "services/common/rpc/channel.h"
+#include "services/common/rpc/tls.h"
+#include "services/common/rpc/tls_log.h"
 
 namespace center::client {
 namespace {
@@ -126,9 +127,19 @@ int Main(int argc, char** argv) {
   int exit_code = 0;
   SteadyTime answered = RealClock().Steady();  // when the coordinator was there last
   std::unique_ptr<Reporter> reporter;
+  std::shared_ptr<const rpc::Tls> tls;
+  if (flags.tls.given()) {
+    rpc::LogTlsFailures();
+    auto loaded = rpc::Tls::Load(flags.tls);
+    if (!loaded.ok()) {
+      spdlog::error("{}", loaded.status().message());
+      return kExitUsage;
+    }
+    tls = *std::move(loaded);
+  }
   if (flags.coordinator.has_value()) {
     reporter = std::make_unique<Reporter>(
-        rpc::MakeChannel(*flags.coordinator),
+        rpc::MakeChannelTo(*flags.coordinator, tls.get()),
         Reporter::Listener{.on_answer =
                                [&](const v1::ReportClientResponse& answer) {
                                  asio::post(io, [&, answer] {

@@ -8,6 +8,7 @@
 #include <filesystem>
 #include <functional>
 #include <iostream>
+#include <memory>
 #include <string>
 #include <utility>
 #include <vector>
@@ -21,6 +22,9 @@
 #include "services/common/nearest.h"
 #include "services/common/net_address.h"
 #include "services/common/rpc/server.h"
+#include "services/common/rpc/tls.h"
+#include "services/common/rpc/tls_flags.h"
+#include "services/common/rpc/tls_log.h"
 #include "services/common/status_macros.h"
 #include "services/common/text.h"
 #include "services/coordinator/api/coordinator.h"
@@ -39,6 +43,8 @@ struct Flags {
                                      "127.0.0.1:7070"};
   std::string http;  // "": the default
   bool insecure = false;
+  rpc::TlsFiles tls;
+  std::vector<std::string> tls_worker_names = {rpc::kWorkerName};
   std::string log_format = "text";
   std::string log_level = "info";
   uint64_t events_max = state::kEventsMax;
@@ -53,16 +59,30 @@ absl::StatusOr<std::vector<NetAddress>> ListenAddresses(const Flags& flags) {
   std::vector<NetAddress> addresses;
   for (const std::string& text : flags.listen) {
     ASSIGN_OR_RETURN(NetAddress address, ParseNetAddress(text));
-    if (!address.IsLocal() && !flags.insecure) {
+    if (!address.IsLocal() && !flags.insecure && !flags.tls.given()) {
       return absl::InvalidArgumentError(
           "--listen " + text +
           ": other machines can reach this address, and there is neither encryption nor "
-          "authentication; listen on a unix socket or on loopback, or say --insecure if everybody "
-          "who can reach it may control this coordinator");
+          "authentication; give --tls-cert, --tls-key and --tls-ca, listen on a unix socket or on "
+          "loopback, or say --insecure if everybody who can reach it may control this coordinator");
     }
     addresses.push_back(std::move(address));
   }
+  // The processes that we launch have no certificates.
+  const bool needs_socket =
+      flags.tls.given() && std::none_of(addresses.begin(), addresses.end(),
+                                        [](const NetAddress& one) { return one.is_unix; });
+  if (needs_socket) {
+    addresses.push_back({.is_unix = true, .path = flags.data_dir + "/run/coordinator.sock"});
+  }
   return addresses;
+}
+
+// Null when it is not asked for.
+absl::StatusOr<std::shared_ptr<const rpc::Tls>> LoadTls(const Flags& flags) {
+  if (!flags.tls.given()) return nullptr;
+  rpc::LogTlsFailures();
+  return rpc::Tls::Load(flags.tls);
 }
 
 // Less than the time after which a kill is said again.
@@ -101,6 +121,12 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->default_str("127.0.0.1:7071 where that is free");
   app.add_flag("--insecure", flags.insecure,
                "Allow addresses beyond loopback without encryption or authentication");
+  rpc::AddTlsFlags(app, &flags.tls);
+  app.add_option("--tls-worker-name", flags.tls_worker_names,
+                 "Who has one of these names in its certificate is a worker: it may register, and "
+                 "nothing else. May be repeated")
+      ->allow_extra_args(false)
+      ->capture_default_str();
   app.add_option("--log-format", flags.log_format, "text or json")
       ->check(CLI::IsMember({"text", "json"}))
       ->capture_default_str();
@@ -206,6 +232,10 @@ std::vector<std::string> Differences(const Flags& before, const Flags& after) {
   compare("listen", before.listen, after.listen);
   compare("http", before.http, after.http);
   compare("insecure", before.insecure, after.insecure);
+  compare("tls-cert", before.tls.cert, after.tls.cert);
+  compare("tls-key", before.tls.key, after.tls.key);
+  compare("tls-ca", before.tls.ca, after.tls.ca);
+  compare("tls-worker-name", before.tls_worker_names, after.tls_worker_names);
   compare("log-format", before.log_format, after.log_format);
   compare("events-max", before.events_max, after.events_max);
   compare("stacks-timeout", before.stacks_timeout, after.stacks_timeout);
@@ -255,6 +285,8 @@ int Run(const Flags& flags, FleetFile fleet, const std::vector<std::string>& arg
   if (!addresses.ok()) return Fail(addresses.status(), kExitUsage);
   auto http = ParseHttpOptions(flags.http);
   if (!http.ok()) return Fail(http.status(), kExitUsage);
+  auto tls = LoadTls(flags);
+  if (!tls.ok()) return Fail(tls.status(), kExitUsage);
   auto job_store_bytes = ParseByteSize(flags.job_store_bytes);
   if (!job_store_bytes.ok()) return Fail(job_store_bytes.status(), kExitUsage);
   JobLimits jobs;
@@ -278,6 +310,8 @@ int Run(const Flags& flags, FleetFile fleet, const std::vector<std::string>& arg
   auto coordinator = Coordinator::Create({.data_dir = flags.data_dir,
                                           .listen = *std::move(addresses),
                                           .http = *std::move(http),
+                                          .tls = *std::move(tls),
+                                          .rules = rpc::CoordinatorRules(flags.tls_worker_names),
                                           .worker_program = *std::move(worker),
                                           .client_program = client,
                                           .log_format = flags.log_format,

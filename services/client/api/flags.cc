@@ -9,6 +9,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "services/client/load/pacer.h"
+#include "services/common/rpc/tls_flags.h"
 #include "services/common/status_macros.h"
 #include "services/common/text.h"
 
@@ -137,6 +138,7 @@ ParsedFlags ParseFlags(int argc, const char* const* argv) {
             });
   AddParsed(app, "--orphan-timeout", "End after so long without a coordinator; 0s: never", "0s",
             IntoDuration(&flags.orphan_timeout));
+  rpc::AddTlsFlags(app, &flags.tls);
   AddLoadFlags(app, &flags.load);
   app.add_option("--log-format", flags.log.format, "text or json")->capture_default_str();
   app.add_option("--log-level", flags.log.level, "trace, debug, info, warning, error or off")

@@ -8,6 +8,7 @@
 #include "services/client/load/load.h"
 #include "services/common/log.h"
 #include "services/common/net_address.h"
+#include "services/common/rpc/tls_files.h"
 
 namespace center::client {
 
@@ -15,6 +16,7 @@ struct Flags {
   std::string name = "default/0";          // "<client>/<number>"
   absl::optional<NetAddress> coordinator;  // without it the process stands alone
   SteadyDuration orphan_timeout{};         // 0: never
+  rpc::TlsFiles tls;                       // of that connection; payloads are never encrypted
   LoadOptions load;
   LogOptions log;
 };

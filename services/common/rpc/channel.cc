@@ -5,6 +5,11 @@
 namespace center::rpc {
 
 std::shared_ptr<grpc::Channel> MakeChannel(const NetAddress& address) {
+  return MakeChannelWith(address, grpc::InsecureChannelCredentials());
+}
+
+std::shared_ptr<grpc::Channel> MakeChannelWith(
+    const NetAddress& address, const std::shared_ptr<grpc::ChannelCredentials>& credentials) {
   grpc::ChannelArguments arguments;
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);
@@ -22,8 +27,7 @@ std::shared_ptr<grpc::Channel> MakeChannel(const NetAddress& address) {
   // A new channel is a new connection: it does not share one, nor its backoff, with an older
   // channel to the same address, whose process may be gone.
   arguments.SetInt(GRPC_ARG_USE_LOCAL_SUBCHANNEL_POOL, 1);
-  return grpc::CreateCustomChannel(address.ToString(), grpc::InsecureChannelCredentials(),
-                                   arguments);
+  return grpc::CreateCustomChannel(address.ToString(), credentials, arguments);
 }
 
 }  // namespace center::rpc

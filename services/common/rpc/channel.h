@@ -12,5 +12,8 @@ namespace center::rpc {
 // reconnects with a backoff of 50 ms to 2 s, so that a restarted peer is found again at once; never
 // a proxy.
 std::shared_ptr<grpc::Channel> MakeChannel(const NetAddress& address);
+// The same, but not in plain text. tls.h has what makes and takes such credentials.
+std::shared_ptr<grpc::Channel> MakeChannelWith(
+    const NetAddress& address, const std::shared_ptr<grpc::ChannelCredentials>& credentials);
 
 }  // namespace center::rpc

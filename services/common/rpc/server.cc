@@ -56,6 +56,8 @@ absl::StatusOr<BoundServer> StartServer(const ServerOptions& options) {
   builder.SetMaxSendMessageSize(kMaxMessageBytes);
   for (grpc::Service* service : options.services) builder.RegisterService(service);
 
+  const std::shared_ptr<grpc::ServerCredentials> plain = grpc::InsecureServerCredentials();
+  const auto guarded = options.tls == nullptr ? plain : options.tls->ForServer(options.rules);
   std::vector<int> ports(options.addresses.size(), 0);
   // The unix sockets are born with mode 0600: there is no moment in which others could connect.
   const mode_t old_mask = ::umask(0177);
@@ -63,7 +65,7 @@ absl::StatusOr<BoundServer> StartServer(const ServerOptions& options) {
   for (size_t i = 0; i < options.addresses.size(); ++i) {
     const NetAddress& address = options.addresses[i];
     if (address.is_unix) in_use.Update(RefuseLiveUnixSocket(address.path));
-    builder.AddListeningPort(address.ToString(), grpc::InsecureServerCredentials(), &ports[i]);
+    builder.AddListeningPort(address.ToString(), address.is_unix ? plain : guarded, &ports[i]);
   }
   std::unique_ptr<grpc::Server> server;
   if (in_use.ok()) server = builder.BuildAndStart();

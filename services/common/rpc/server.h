@@ -10,6 +10,8 @@
 #include "absl/status/statusor.h"
 #include "grpcpp/grpcpp.h"
 #include "services/common/net_address.h"
+#include "services/common/rpc/access_rules.h"
+#include "services/common/rpc/tls.h"
 
 namespace center::rpc {
 
@@ -23,6 +25,10 @@ struct ServerOptions {
   std::vector<grpc::Service*> services;  // outlive the server
   // Full names of the services that have a health of their own: gRPC does not know them by itself.
   std::vector<std::string> health_of = {};
+  // For the TCP addresses, loopback or not; null: they are served in plain text. Unix sockets are
+  // guarded by their mode.
+  std::shared_ptr<const Tls> tls = nullptr;
+  AccessRules rules = {};  // of calls over TLS
 };
 
 // A running server and where it listens.

@@ -98,7 +98,8 @@ struct Coordinator::Parts {
         relay(directory, MakeSubscriptionStore(*store, RealClock()),
               [this](absl::string_view server) {
                 loop.Post([this, name = std::string(server)] { fleet.OnCommitted(name); });
-              }) {
+              },
+              {.connect = rpc::ConnectorWith(options.tls)}) {
     *post_of_jobs = post;
   }
 
@@ -159,6 +160,7 @@ struct Coordinator::Parts {
           ASSIGN_OR_RETURN(auto record, store->GetCursor(server, name));
           return record.next_offsets;
         },
+        .connect = rpc::ConnectorWith(options.tls),
     };
   }
 
@@ -278,7 +280,9 @@ absl::Status Coordinator::Parts::Serve() {
                  {.addresses = options.listen,
                   .services = {&server_service, &registry_service, &event_service, &job_service,
                                &client_service, &client_registry_service, &relay},
-                  .health_of = ServicesWithHealth()}));
+                  .health_of = ServicesWithHealth(),
+                  .tls = options.tls,
+                  .rules = options.rules}));
   // Calls are answered by the control thread, which does not run yet: nobody reads this before.
   self = DescribeRun(data_dir.path(), bound.addresses);
   ASSIGN_OR_RETURN(http, ServeOps(options.http, CoordinatorPages(OpsSources())));

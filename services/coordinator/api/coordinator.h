@@ -11,6 +11,7 @@
 #include "absl/status/statusor.h"
 #include "services/common/clock.h"
 #include "services/common/net_address.h"
+#include "services/common/rpc/tls.h"
 #include "services/coordinator/api/coordinator_ops.h"
 #include "services/coordinator/api/host_duties.h"
 #include "services/coordinator/api/job_manager.h"
@@ -20,11 +21,13 @@ namespace center::coordinator {
 
 struct CoordinatorOptions {
   std::string data_dir;
-  std::vector<NetAddress> listen;   // at least one; TCP port 0: the kernel chooses
-  HttpOptions http;                 // off unless it is said where
-  std::string worker_program;       // path of center-worker
-  std::string client_program;       // path of center-client
-  std::string log_format = "text";  // of the processes
+  std::vector<NetAddress> listen;       // at least one; TCP port 0: the kernel chooses
+  HttpOptions http;                     // off unless it is said where
+  std::shared_ptr<const rpc::Tls> tls;  // of TCP connections; null: they are in plain text
+  rpc::AccessRules rules;               // of calls over TLS
+  std::string worker_program;           // path of center-worker
+  std::string client_program;           // path of center-client
+  std::string log_format = "text";      // of the processes
   std::string log_level = "info";
   uint64_t events_max = state::kEventsMax;  // kept
   // Takes the stacks of workers (see StackHelper). Empty: they are not taken.

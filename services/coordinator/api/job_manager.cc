@@ -39,6 +39,7 @@ absl::Status JobNotFound(absl::string_view name) {
 JobManager::JobManager(Dependencies dependencies, JobLimits limits)
     : deps_(std::move(dependencies)),
       limits_(limits),
+      channels_(deps_.connect),
       scheduler_(*deps_.clock, *this, *this),
       self_(std::make_shared<JobManager*>(this)) {}
 

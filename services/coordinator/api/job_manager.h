@@ -77,6 +77,8 @@ class JobManager final : public jobs::WorkerPort,
     std::function<absl::StatusOr<std::map<std::string, uint64_t>>(const std::string& server,
                                                                   const std::string& subscription)>
         subscription = nullptr;
+    // How workers are connected to.
+    relay::ChannelCache::Connect connect = rpc::MakeChannel;
   };
 
   explicit JobManager(Dependencies dependencies, JobLimits limits = {});

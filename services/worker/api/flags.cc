@@ -9,6 +9,7 @@
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
+#include "services/common/rpc/tls_flags.h"
 #include "services/common/scoreboard.h"
 #include "services/common/status_macros.h"
 #include "services/common/text.h"
@@ -124,6 +125,14 @@ void AddProcessFlags(CLI::App& app, Flags* flags) {
       },
       "Where to register: unix:/path or host:port. Without it the worker stands alone", "");
   AddParsed<absl::optional<NetAddress>>(
+      app, "--advertise", &flags->advertise,
+      [](const std::string& text) -> absl::StatusOr<absl::optional<NetAddress>> {
+        ASSIGN_OR_RETURN(NetAddress address, ParseNetAddress(text));
+        return absl::optional<NetAddress>(std::move(address));
+      },
+      "Where the coordinator and readers reach --listen: host:port, when not under its own name",
+      "");
+  AddParsed<absl::optional<NetAddress>>(
       app, "--http", &flags->http,
       [](const std::string& text) -> absl::StatusOr<absl::optional<NetAddress>> {
         if (text == "off") return absl::optional<NetAddress>();
@@ -151,6 +160,21 @@ void AddProcessFlags(CLI::App& app, Flags* flags) {
   app.add_option("--log-format", flags->log.format, "text or json")->capture_default_str();
   app.add_option("--log-level", flags->log.level, "trace, debug, info, warning, error or off")
       ->capture_default_str();
+}
+
+void AddTlsFlags(CLI::App& app, Flags* flags) {
+  rpc::AddTlsFlags(app, &flags->tls);
+  app.add_option("--tls-coordinator-name", flags->tls_coordinator_names,
+                 "Who has one of these names in its certificate is the coordinator: it may do "
+                 "everything. May be repeated")
+      ->allow_extra_args(false)
+      ->capture_default_str();
+  app.add_option("--tls-reader-name", flags->tls_reader_names,
+                 "Who has one of these names may read payloads. May be repeated")
+      ->allow_extra_args(false)
+      ->capture_default_str();
+  app.add_flag("--insecure", flags->insecure,
+               "Allow addresses beyond loopback without encryption or authentication");
 }
 
 void AddComputeFlags(CLI::App& app, Flags* flags) {
@@ -192,11 +216,12 @@ absl::Status Complete(Flags* flags) {
   ASSIGN_OR_RETURN(flags->ingest.slot, ParseSlot(flags->name));
   flags->ingest.worker_name = flags->name;
   flags->log.name = flags->name;
-  if (!flags->listen.IsLocal()) {
+  if (!flags->listen.IsLocal() && !flags->tls.given() && !flags->insecure) {
     return absl::InvalidArgumentError(
         absl::StrCat("--listen ", flags->listen.ToString(),
-                     " can be reached from other machines, and the worker has no TLS: use a unix "
-                     "socket or a loopback address"));
+                     " can be reached from other machines: give --tls-cert, --tls-key and "
+                     "--tls-ca, use a unix socket or a loopback address, or say --insecure if "
+                     "everybody who can reach it may read what is received"));
   }
   if (!flags->no_listen && flags->journal.dir.empty()) {
     return absl::InvalidArgumentError("--data-dir is required (or --no-listen)");
@@ -226,6 +251,7 @@ ParsedFlags ParseFlags(int argc, const char* const* argv) {
   app.get_formatter()->column_width(36);
   app.set_version_flag("--version", CENTER_VERSION);
   AddProcessFlags(app, &flags);
+  AddTlsFlags(app, &flags);
   AddIngestFlags(app, &flags);
   AddJournalFlags(app, &flags);
   AddComputeFlags(app, &flags);

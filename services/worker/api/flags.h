@@ -2,10 +2,13 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "absl/types/variant.h"
 #include "services/common/log.h"
 #include "services/common/net_address.h"
+#include "services/common/rpc/access_rules.h"
+#include "services/common/rpc/tls_files.h"
 #include "services/worker/api/compute_host.h"
 #include "services/worker/ingest/ingest_server.h"
 #include "services/worker/journal/journal.h"
@@ -16,8 +19,13 @@ struct Flags {
   std::string name = "default/0";  // "<server>/<slot>"
   NetAddress listen;               // where WorkerService is served
   absl::optional<NetAddress> coordinator;
-  absl::optional<NetAddress> http;  // where probes and metrics are served; absent: nowhere
-  std::string host = "127.0.0.1";   // host and port: only without an inherited socket
+  rpc::TlsFiles tls;  // none given: TCP is in plain text
+  std::vector<std::string> tls_coordinator_names = {rpc::kCoordinatorName};
+  std::vector<std::string> tls_reader_names = {rpc::kReaderName};
+  bool insecure = false;
+  absl::optional<NetAddress> advertise;  // where others reach it; absent: as `listen`
+  absl::optional<NetAddress> http;       // where probes and metrics are served; absent: nowhere
+  std::string host = "127.0.0.1";        // host and port: only without an inherited socket
   uint16_t port = 5000;
   uint32_t max_subscribers = 1000;
   absl::Duration drain_timeout = absl::Seconds(10);

@@ -10,8 +10,8 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "services/common/log.h"
-#include "services/common/rpc/channel.h"
 #include "services/common/rpc/status.h"
+#include "services/common/rpc/tls_log.h"
 #include "services/common/status_macros.h"
 #include "services/worker/api/last_words.h"
 #include "services/worker/api/worker_messages.h"
@@ -51,6 +51,7 @@ absl::StatusOr<std::unique_ptr<Worker>> Worker::Create(Flags flags, InheritedFds
                                                        std::string token, Loop loop, Clock& clock) {
   std::unique_ptr<Worker> worker(
       new Worker(std::move(flags), std::move(token), std::move(loop), clock));
+  RETURN_IF_ERROR(worker->LoadTls());
   worker->MakeRegistry();
   // First: a module of the user's is what most likely goes wrong.
   RETURN_IF_ERROR(worker->StartCompute(fds));
@@ -73,6 +74,13 @@ Worker::~Worker() {
     service_->EndStreams();
     server_.server->Shutdown(std::chrono::system_clock::now());
   }
+}
+
+absl::Status Worker::LoadTls() {
+  if (!flags_.tls.given()) return absl::OkStatus();
+  rpc::LogTlsFailures();
+  ASSIGN_OR_RETURN(tls_, rpc::Tls::Load(flags_.tls));
+  return absl::OkStatus();
 }
 
 absl::Status Worker::StartCompute(const InheritedFds& fds) {
@@ -126,7 +134,10 @@ absl::Status Worker::StartService() {
   ASSIGN_OR_RETURN(server_,
                    rpc::StartServer({.addresses = {flags_.listen},
                                      .services = {service_.get()},
-                                     .health_of = {v1::WorkerService::service_full_name()}}));
+                                     .health_of = {v1::WorkerService::service_full_name()},
+                                     .tls = tls_,
+                                     .rules = rpc::WorkerRules(flags_.tls_coordinator_names,
+                                                               flags_.tls_reader_names)}));
   return absl::OkStatus();
 }
 
@@ -191,8 +202,9 @@ void Worker::MakeRegistry() {
   handlers.on_unknown = [this](const absl::Status& status) {
     loop_.post([this, status] { OnUnknown(status); });
   };
-  registry_ = std::make_unique<RegistryClient>(rpc::MakeChannel(*flags_.coordinator),
+  registry_ = std::make_unique<RegistryClient>(rpc::MakeChannelTo(*flags_.coordinator, tls_.get()),
                                                std::move(handlers), clock_);
+  line_check_ = std::make_unique<LineCheck>(*flags_.coordinator, flags_.tls);
 }
 
 void Worker::Register() {
@@ -201,7 +213,7 @@ void Worker::Register() {
   hello.set_worker(flags_.name);
   hello.set_pid(::getpid());
   hello.set_token(token_);
-  hello.set_address(server_.addresses.front().ToString());
+  hello.set_address(flags_.advertise.value_or(server_.addresses.front()).ToString());
   hello.set_version(CENTER_VERSION);
   SendHeartbeat();  // the first follows the hello at once
   registry_->Start(std::move(hello));
@@ -222,11 +234,14 @@ void Worker::OnWelcome(const v1::Welcome& welcome) {
 }
 
 void Worker::EndWhenOrphaned() {
-  if (registry_ == nullptr || flags_.orphan_timeout <= absl::ZeroDuration()) return;
-  if (state_ != State::kReady) return;
+  if (registry_ == nullptr || state_ != State::kReady) return;
   const SteadyTime since = registry_->alone_since();
   const SteadyTime now = clock_.Steady();
-  if (since > now || now - since < absl::ToChronoNanoseconds(flags_.orphan_timeout)) return;
+  if (since > now) return;
+  line_check_->OnAlone(since, now);
+  if (flags_.orphan_timeout <= absl::ZeroDuration() ||
+      now - since < absl::ToChronoNanoseconds(flags_.orphan_timeout))
+    return;
   Drain(false, absl::StrCat("there has been no coordinator for ",
                             absl::FormatDuration(flags_.orphan_timeout), " (--orphan-timeout)"));
 }

@@ -20,11 +20,13 @@
 #include "services/common/clock.h"
 #include "services/common/http/server.h"
 #include "services/common/rpc/server.h"
+#include "services/common/rpc/tls.h"
 #include "services/common/scoreboard.h"
 #include "services/worker/api/compute_host.h"
 #include "services/worker/api/flags.h"
 #include "services/worker/api/handover_client.h"
 #include "services/worker/api/inherited_fds.h"
+#include "services/worker/api/line_check.h"
 #include "services/worker/api/registry_client.h"
 #include "services/worker/api/reject_feed.h"
 #include "services/worker/api/tail_signal.h"
@@ -99,6 +101,7 @@ class Worker {
   void OnUnknown(const absl::Status& status);
   void OnWelcome(const v1::Welcome& welcome);
   void EndWhenOrphaned();
+  absl::Status LoadTls();
   bool IsArchive() const { return flags_.archive_idle > absl::ZeroDuration(); }
   // Of an archive: ends it when nobody has read for long enough.
   void EndWhenIdle();
@@ -113,6 +116,7 @@ class Worker {
   void SendEvent(v1::Event event);
 
   const Flags flags_;
+  std::shared_ptr<const rpc::Tls> tls_;  // null: TCP is in plain text
   const SteadyDuration heartbeat_interval_;
   const std::string token_;
   const Loop loop_;
@@ -151,6 +155,7 @@ class Worker {
   std::vector<journal::Record> records_;          // of the group being appended
   absl::optional<uint64_t> committed_;            // as the coordinator has told
   std::unique_ptr<http::Server> http_;            // null: off; asks the loop
+  std::unique_ptr<LineCheck> line_check_;         // null: no coordinator
   std::thread finisher_;
 };
 

@@ -104,7 +104,7 @@ TEST_F(ContextFileTest, CommandsMakeUseShowAndForget) {
   EXPECT_EQ(Run({"--context", "here", "server", "list"}).exit_code, 0);
 
   EXPECT_EQ(Run({"context", "use", "prod"}).exit_code, 0);
-  EXPECT_THAT(Run({"server", "list"}).err, HasSubstr("context prod asks for TLS"));
+  EXPECT_THAT(Run({"server", "list"}).err, HasSubstr("context prod: --tls-cert is missing"));
   EXPECT_EQ(Run({"context", "set", "prod", "--insecure", "true"}).exit_code, 0);
   const auto file = ReadContextFile();
   ASSERT_TRUE(file.ok()) << file.status();
