@@ -6,6 +6,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/time/clock.h"
 #include "services/coordinator/kube/json.h"
+#include "services/coordinator/kube/objects.h"
 
 namespace center::kube {
 namespace {
@@ -50,10 +51,14 @@ ApiCalls::~ApiCalls() {
   thread_.join();
 }
 
-void ApiCalls::Scale(const std::string& stateful_set, int64_t replicas, Done done) {
+void ApiCalls::Scale(const std::string& stateful_set, int64_t replicas, Scaled done) {
   Enqueue({.request = ScaleRequest(options_.name_space, stateful_set, replicas),
            .what = absl::StrCat("scaling StatefulSet ", stateful_set),
-           .done = std::move(done)});
+           .done = [done = std::move(done)](const absl::StatusOr<HttpAnswer>& answer) {
+             if (!answer.ok()) return done(answer.status());
+             const auto scale = ParseJson(answer->body);
+             done(scale.ok() ? VersionOf(*scale) : 0);
+           }});
 }
 
 void ApiCalls::DeletePod(const std::string& name, const std::string& uid,
@@ -61,7 +66,9 @@ void ApiCalls::DeletePod(const std::string& name, const std::string& uid,
   Enqueue({.request = DeletePodRequest(options_.name_space, name, uid, grace),
            .what = absl::StrCat("deleting pod ", name),
            .gone_is_fine = true,
-           .done = std::move(done)});
+           .done = [done = std::move(done)](const absl::StatusOr<HttpAnswer>& answer) {
+             done(answer.status());
+           }});
 }
 
 void ApiCalls::Enqueue(Waiting call) {
@@ -91,12 +98,12 @@ void ApiCalls::Run() {
       call = std::move(waiting_.front());
       waiting_.pop_front();
     }
-    absl::Status status = Perform(call);
-    options_.post([done = std::move(call.done), status = std::move(status)] { done(status); });
+    auto answer = Perform(call);
+    options_.post([done = std::move(call.done), answer = std::move(answer)] { done(answer); });
   }
 }
 
-absl::Status ApiCalls::Perform(const Waiting& call) {
+absl::StatusOr<HttpAnswer> ApiCalls::Perform(const Waiting& call) {
   const absl::Time give_up = absl::Now() + options_.patience;
   absl::Duration pause = options_.pause_min;
   for (;;) {
@@ -104,8 +111,9 @@ absl::Status ApiCalls::Perform(const Waiting& call) {
     const absl::Status status = answer.ok() ? StatusOfAnswer(*answer, call.what) : answer.status();
     // 409: another pod has its name now.
     if (call.gone_is_fine && (absl::IsNotFound(status) || absl::IsAborted(status))) {
-      return absl::OkStatus();
+      return HttpAnswer{.code = 200};
     }
+    if (status.ok()) return answer;
     if (!MayBeRepeated(status)) return status;
     const absl::Duration wait = std::max(pause, answer.ok() ? answer->retry_after : pause);
     if (absl::Now() + wait >= give_up || !Pause(wait)) return status;

@@ -9,6 +9,7 @@
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/status/statusor.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
@@ -20,10 +21,12 @@ namespace center::kube {
 class Calls {
  public:
   using Done = std::function<void(const absl::Status&)>;
+  // The version of the StatefulSet from which on the new number holds; 0: not told.
+  using Scaled = std::function<void(const absl::StatusOr<uint64_t>&)>;
 
   virtual ~Calls() = default;
   // Through the StatefulSet's scale alone. NotFound, PermissionDenied, …
-  virtual void Scale(const std::string& stateful_set, int64_t replicas, Done done) = 0;
+  virtual void Scale(const std::string& stateful_set, int64_t replicas, Scaled done) = 0;
   // Only the pod with this uid; OK when it is gone already. `grace` absent: as the pod has it.
   virtual void DeletePod(const std::string& name, const std::string& uid,
                          absl::optional<absl::Duration> grace, Done done) = 0;
@@ -55,7 +58,7 @@ class ApiCalls final : public Calls {
   ApiCalls(const ApiCalls&) = delete;
   ApiCalls& operator=(const ApiCalls&) = delete;
 
-  void Scale(const std::string& stateful_set, int64_t replicas, Done done) override;
+  void Scale(const std::string& stateful_set, int64_t replicas, Scaled done) override;
   void DeletePod(const std::string& name, const std::string& uid,
                  absl::optional<absl::Duration> grace, Done done) override;
 
@@ -64,13 +67,13 @@ class ApiCalls final : public Calls {
     HttpRequest request;
     std::string what;
     bool gone_is_fine = false;
-    Done done;
+    std::function<void(const absl::StatusOr<HttpAnswer>&)> done;
   };
 
   void Enqueue(Waiting call);
   void Run();
   // With repetitions.
-  absl::Status Perform(const Waiting& call);
+  absl::StatusOr<HttpAnswer> Perform(const Waiting& call);
   // False: this is being destroyed.
   bool Pause(absl::Duration pause);
 

@@ -84,6 +84,11 @@ bool Pod::Hopeful() const {
          waiting->reason == "PodInitializing" || waiting->reason.empty();
 }
 
+uint64_t VersionOf(const Json& object) {
+  uint64_t version = 0;
+  return absl::SimpleAtoi(TextAt(object, {"metadata", "resourceVersion"}), &version) ? version : 0;
+}
+
 absl::StatusOr<StatefulSet> ParseStatefulSet(const Json& object) {
   StatefulSet set;
   set.name = TextAt(object, {"metadata", "name"});
@@ -91,6 +96,11 @@ absl::StatusOr<StatefulSet> ParseStatefulSet(const Json& object) {
   set.server = LabelAt(object, {"metadata", "labels"}, kServerLabel);
   RETURN_IF_ERROR(CheckServer("StatefulSet", set.name, set.server));
   set.replicas = NumberAt(object, {"spec", "replicas"}, 1);
+  set.version = VersionOf(object);
+  set.host = LabelAt(object, {"metadata", "annotations"}, kProducersAnnotation);
+  if (set.host.empty()) {
+    set.host = absl::StrCat(set.name, ".", TextAt(object, {"metadata", "namespace"}), ".svc");
+  }
   set.deleting = At(object, {"metadata", "deletionTimestamp"}).is_string();
   const Json& containers = At(object, {"spec", "template", "spec", "containers"});
   const Json& ports = At(Named(containers, kWorkerContainer), {"ports"});
@@ -106,6 +116,7 @@ absl::StatusOr<Pod> ParsePod(const Json& object) {
   RETURN_IF_ERROR(CheckServer("pod", pod.name, pod.server));
   if (pod.uid.empty()) return absl::InvalidArgumentError("a pod without a uid");
   ASSIGN_OR_RETURN(pod.ordinal, OrdinalOf(object, pod.name));
+  pod.created = TimeAt(object, {"metadata", "creationTimestamp"});
   pod.phase = TextAt(object, {"status", "phase"});
   pod.reason = TextAt(object, {"status", "reason"});
   pod.message = TextAt(object, {"status", "message"});

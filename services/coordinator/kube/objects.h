@@ -14,6 +14,8 @@ namespace center::kube {
 inline constexpr char kPartOfLabel[] = "app.kubernetes.io/part-of";
 inline constexpr char kComponentLabel[] = "app.kubernetes.io/component";
 inline constexpr char kServerLabel[] = "center.v1/server";
+// Of a StatefulSet: the Service that producers connect to.
+inline constexpr char kProducersAnnotation[] = "center.v1/producers";
 // The container of a pod that is the worker; a pod may have others beside it.
 inline constexpr char kWorkerContainer[] = "worker";
 // The container's port for producers.
@@ -27,7 +29,9 @@ struct StatefulSet {
   std::string uid;
   std::string server;  // of its label
   int64_t replicas = 1;
+  uint64_t version = 0;  // a later one of the same object is greater; 0: not known
   bool deleting = false;
+  std::string host;  // where producers find it: of its annotation, or made of its name
   int64_t port = 0;  // of the container's port kIngestPort; 0: none
 };
 
@@ -50,6 +54,7 @@ struct Pod {
   std::string name;
   std::string uid;
   std::string server;
+  absl::Time created;
   uint32_t ordinal = 0;
   std::string phase;    // "Pending", "Running", "Succeeded", "Failed", "Unknown"
   std::string reason;   // "Evicted", "NodeLost", …
@@ -73,6 +78,9 @@ struct Pod {
   // The worker's container runs, or is about to without anything in the way.
   bool Hopeful() const;
 };
+
+// 0 where it cannot be read as a number.
+uint64_t VersionOf(const Json& object);
 
 // InvalidArgument, naming the object, for what is no worker's: without a label, name or ordinal.
 absl::StatusOr<StatefulSet> ParseStatefulSet(const Json& object);

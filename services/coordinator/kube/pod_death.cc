@@ -98,7 +98,7 @@ void DescribeUnasked(const absl::optional<ContainerEnd>& end, supervision::ExitR
 supervision::ExitRecord DescribePodDeath(const Pod& pod, const absl::optional<ContainerEnd>& end,
                                          const AskedOfPod& asked) {
   supervision::ExitRecord record;
-  record.requested = asked.to_end;
+  record.requested = asked.to_end && !asked.for_task;
   record.exit.known = end.has_value();
   if (end.has_value()) {
     record.exit.signal = SignalOf(*end);
@@ -112,7 +112,7 @@ supervision::ExitRecord DescribePodDeath(const Pod& pod, const absl::optional<Co
         "killed by the kernel's out-of-memory killer: the container has reached its memory limit");
     record.ended_by = "the kernel";
   } else if (asked.to_end) {
-    record.cause = DeathCause::kRequested;
+    record.cause = asked.for_task ? DeathCause::kTaskTimeout : DeathCause::kRequested;
     record.reason = absl::StrCat(WithMessage("its pod was deleted by Center", asked.why), "; ",
                                  HowItEnded(end));
     record.ended_by = "Center";
@@ -144,6 +144,12 @@ std::string WhyPodDoesNotStart(const Pod& pod) {
     return WithMessage("waits before it is restarted", message);
   }
   return WithMessage(absl::StrCat("its container cannot be started (", reason, ")"), message);
+}
+
+std::string KindOfWait(const Pod& pod) {
+  if (WhyPodDoesNotStart(pod).empty()) return "";
+  if (!pod.unschedulable.empty()) return "unschedulable";
+  return absl::StrContains(pod.waiting->reason, "Image") ? "image" : pod.waiting->reason;
 }
 
 bool StartIsHopeless(const Pod& pod) {

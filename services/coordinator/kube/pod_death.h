@@ -13,6 +13,7 @@ namespace center::kube {
 // What we have asked of the pod before it ended; "": nothing.
 struct AskedOfPod {
   bool to_end = false;
+  bool for_task = false;
   std::string why;  // for people: "its task cannot be stopped"
 };
 
@@ -24,6 +25,8 @@ supervision::ExitRecord DescribePodDeath(const Pod& pod, const absl::optional<Co
 // What keeps the pod's container from starting, for people: "cannot be scheduled: …", "its image
 // cannot be pulled: …"; "" when nothing is known to.
 std::string WhyPodDoesNotStart(const Pod& pod);
+// The same as one word, which stays while the words change: "unschedulable", "image", ….
+std::string KindOfWait(const Pod& pod);
 // Nothing but a change of the pod's template or of the cluster will help.
 bool StartIsHopeless(const Pod& pod);
 

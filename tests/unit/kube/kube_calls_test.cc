@@ -39,7 +39,9 @@ TEST(KubeRequestsTest, APodIsNeverTakenOffTheBooksBeforeItHasEnded) {
 class ApiCallsTest : public ::testing::Test {
  protected:
   absl::Status Scale() {
-    return Ask([this](Calls::Done done) { calls_.Scale("set", 2, std::move(done)); });
+    return Ask([this](Calls::Done done) {
+      calls_.Scale("set", 2, [done](const auto& version) { done(version.status()); });
+    });
   }
   absl::Status Delete() {
     return Ask(
@@ -88,8 +90,9 @@ TEST_F(ApiCallsTest, PatienceEnds) {
                         .pause_min = absl::Milliseconds(1),
                         .pause_max = absl::Milliseconds(4),
                         .post = [](const std::function<void()>& task) { task(); }});
-  EXPECT_TRUE(absl::IsUnavailable(
-      Ask([&hasty](Calls::Done done) { hasty.Scale("set", 2, std::move(done)); })));
+  EXPECT_TRUE(absl::IsUnavailable(Ask([&hasty](Calls::Done done) {
+    hasty.Scale("set", 2, [done](const auto& version) { done(version.status()); });
+  })));
   EXPECT_GT(api_.requests().size(), 1u);
 }
 
