@@ -12,28 +12,11 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "services/coordinator/kube/pod_backend.h"
+#include "tests/unit/kube/fake_calls.h"
 #include "tests/unit/kube/pod_json.h"
 #include "tests/unit/supervision/fakes.h"
 
 namespace center::kube {
-
-class FakeCalls final : public Calls {
- public:
-  void Scale(const std::string& stateful_set, int64_t replicas, Scaled done) override {
-    asked.push_back(absl::StrCat("scale ", stateful_set, " ", replicas));
-    scaled.push_back(std::move(done));
-  }
-  void DeletePod(const std::string& name, const std::string& uid,
-                 absl::optional<absl::Duration> grace, Done done) override {
-    asked.push_back(absl::StrCat("delete ", name, " ", uid,
-                                 grace.has_value() ? absl::FormatDuration(*grace) : ""));
-    deleted.push_back(std::move(done));
-  }
-
-  std::vector<std::string> asked;
-  std::vector<Scaled> scaled;
-  std::vector<Done> deleted;
-};
 
 class PodBackendTest : public ::testing::Test {
  protected:
