@@ -124,6 +124,15 @@ void AddProcessFlags(CLI::App& app, Flags* flags) {
       },
       "Where to register: unix:/path or host:port. Without it the worker stands alone", "");
   AddParsed<absl::optional<NetAddress>>(
+      app, "--advertise", &flags->advertise,
+      [](const std::string& text) -> absl::StatusOr<absl::optional<NetAddress>> {
+        ASSIGN_OR_RETURN(NetAddress address, ParseNetAddress(text));
+        return absl::optional<NetAddress>(std::move(address));
+      },
+      "Where the coordinator is told to find this worker (port 0: as --listen has)", "--listen");
+  app.add_flag("--insecure", flags->insecure,
+               "Allow --listen beyond loopback without encryption or authentication");
+  AddParsed<absl::optional<NetAddress>>(
       app, "--http", &flags->http,
       [](const std::string& text) -> absl::StatusOr<absl::optional<NetAddress>> {
         if (text == "off") return absl::optional<NetAddress>();
@@ -144,6 +153,9 @@ void AddProcessFlags(CLI::App& app, Flags* flags) {
       ->capture_default_str();
   AddDuration(app, "--drain-timeout", &flags->drain_timeout,
               "How long open connections may go on when the worker is asked to end");
+  AddDuration(app, "--lame-duck", &flags->lame_duck,
+              "On SIGTERM the worker is not ready at once, and accepts for so long still: until "
+              "those who send producers here know");
   AddDuration(app, "--orphan-timeout", &flags->orphan_timeout,
               "Without a coordinator for this long the worker drains and ends; 0s: never");
   AddDuration(app, "--heartbeat-interval", &flags->heartbeat_interval,
@@ -192,17 +204,21 @@ absl::Status Complete(Flags* flags) {
   ASSIGN_OR_RETURN(flags->ingest.slot, ParseSlot(flags->name));
   flags->ingest.worker_name = flags->name;
   flags->log.name = flags->name;
-  if (!flags->listen.IsLocal()) {
+  if (!flags->listen.IsLocal() && !flags->insecure) {
     return absl::InvalidArgumentError(
         absl::StrCat("--listen ", flags->listen.ToString(),
                      " can be reached from other machines, and the worker has no TLS: use a unix "
-                     "socket or a loopback address"));
+                     "socket or a loopback address, or say --insecure if everybody who can reach "
+                     "it may read what it has stored"));
   }
   if (!flags->no_listen && flags->journal.dir.empty()) {
     return absl::InvalidArgumentError("--data-dir is required (or --no-listen)");
   }
   if (flags->no_listen && flags->archive_idle > absl::ZeroDuration()) {
     return absl::InvalidArgumentError("--archive-idle and --no-listen exclude each other");
+  }
+  if (flags->advertise.has_value() && flags->advertise->is_unix) {
+    return absl::InvalidArgumentError("--advertise is host:port");
   }
   if (flags->compute.modules.size() > compute::kModulesMax) {
     return absl::InvalidArgumentError(

@@ -16,11 +16,14 @@ struct Flags {
   std::string name = "default/0";  // "<server>/<slot>"
   NetAddress listen;               // where WorkerService is served
   absl::optional<NetAddress> coordinator;
-  absl::optional<NetAddress> http;  // where probes and metrics are served; absent: nowhere
-  std::string host = "127.0.0.1";   // host and port: only without an inherited socket
+  absl::optional<NetAddress> advertise;  // where the coordinator is told to find WorkerService
+  bool insecure = false;                 // others may reach it, without encryption
+  absl::optional<NetAddress> http;       // where probes and metrics are served; absent: nowhere
+  std::string host = "127.0.0.1";        // host and port: only without an inherited socket
   uint16_t port = 5000;
   uint32_t max_subscribers = 1000;
   absl::Duration drain_timeout = absl::Seconds(10);
+  absl::Duration lame_duck = absl::ZeroDuration();
   absl::Duration orphan_timeout = absl::ZeroDuration();  // 0: never
   absl::Duration heartbeat_interval = absl::Seconds(1);
   // No ingest and no journal: only tasks.
