@@ -260,6 +260,7 @@ void AddServerCommands(CLI::App& root, Selection& selection) {
 
   AddServerChangeCommands(noun, selection);
   AddParamsCommand(noun, selection);
+  AddServerManifestCommand(noun, selection);
 
   CLI::App* status = noun->add_subcommand(
       "status",

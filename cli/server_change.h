@@ -15,6 +15,7 @@ namespace center::cli {
 void AddServerChangeCommands(CLI::App* noun, Selection& selection);
 // `server params`.
 void AddParamsCommand(CLI::App* noun, Selection& selection);
+void AddServerManifestCommand(CLI::App* noun, Selection& selection);
 // `worker restart`.
 void AddWorkerRestartCommand(CLI::App* noun, Selection& selection);
 

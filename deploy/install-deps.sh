@@ -7,9 +7,9 @@ set -euo pipefail
 
 build_packages=(
   build-essential ca-certificates ccache cmake git mold ninja-build pkg-config
-  libabsl-dev libasio-dev libbenchmark-dev libcli11-dev libcpp-httplib-dev libdw-dev libedit-dev libfmt-dev libgmock-dev libgrpc++-dev libgrpc-dev
+  libabsl-dev libasio-dev libbenchmark-dev libcli11-dev libcpp-httplib-dev libcurl4-openssl-dev libdw-dev libedit-dev libfmt-dev libgmock-dev libgrpc++-dev libgrpc-dev
   libgtest-dev libisal-dev libprotobuf-dev libre2-dev libsimdjson-dev libspdlog-dev libsqlite3-dev libssl-dev libtomlplusplus-dev
-  prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc
+  libyaml-dev nlohmann-json3-dev prometheus-cpp-dev protobuf-compiler protobuf-compiler-grpc
 )
 ci_packages=(
   clang-19 clang-format-19 clang-tidy-19 libclang-rt-19-dev llvm-19 shellcheck

@@ -41,6 +41,9 @@ struct Flags {
   std::string data_dir = DefaultDataDir();
   std::vector<std::string> listen = {"unix:" + DefaultRuntimeDir() + "/center.sock",
                                      "127.0.0.1:7070"};
+  std::string backend = "local";
+  std::string kube_namespace;
+  std::string kubeconfig;
   std::string http;  // "": the default
   bool insecure = false;
   rpc::TlsFiles tls;
@@ -132,6 +135,15 @@ void AddFlags(CLI::App& app, Flags& flags) {
       ->capture_default_str();
   app.add_option("--log-level", flags.log_level, "trace, debug, info, warn, error or critical")
       ->capture_default_str();
+  app.add_option("--backend", flags.backend,
+                 "Where workers run: local (processes of this machine) or statefulset (pods of a "
+                 "Kubernetes cluster)")
+      ->check(CLI::IsMember({"local", "statefulset"}))
+      ->capture_default_str();
+  app.add_option("--kube-namespace", flags.kube_namespace,
+                 "The namespace of the StatefulSets; default: that of the pod or the kubeconfig");
+  app.add_option("--kubeconfig", flags.kubeconfig,
+                 "How to reach the cluster from outside; default: the pod's service account");
   app.add_option("--events-max", flags.events_max, "How many events are kept")
       ->check(CLI::Range(state::kEventsMaxLeast, state::kEventsMaxMost))
       ->capture_default_str();
@@ -231,6 +243,9 @@ std::vector<std::string> Differences(const Flags& before, const Flags& after) {
   compare("data-dir", before.data_dir, after.data_dir);
   compare("listen", before.listen, after.listen);
   compare("http", before.http, after.http);
+  compare("backend", before.backend, after.backend);
+  compare("kube-namespace", before.kube_namespace, after.kube_namespace);
+  compare("kubeconfig", before.kubeconfig, after.kubeconfig);
   compare("insecure", before.insecure, after.insecure);
   compare("tls-cert", before.tls.cert, after.tls.cert);
   compare("tls-key", before.tls.key, after.tls.key);
@@ -243,6 +258,16 @@ std::vector<std::string> Differences(const Flags& before, const Flags& after) {
   compare("jobs-max", before.jobs_max, after.jobs_max);
   compare("job-history", before.job_history, after.job_history);
   return names;
+}
+
+// Of the cluster whose pods the workers are; nothing with --backend local.
+absl::StatusOr<absl::optional<kube::ClusterOptions>> ClusterOf(const Flags& flags) {
+  if (flags.backend == "statefulset") {
+    return kube::ClusterOptions{flags.kubeconfig, flags.kube_namespace};
+  }
+  if (flags.kubeconfig.empty() && flags.kube_namespace.empty()) return absl::nullopt;
+  return absl::InvalidArgumentError(
+      "--kubeconfig and --kube-namespace go with --backend statefulset");
 }
 
 // REQUIRES: `args` were parsed before.
@@ -307,7 +332,10 @@ int Run(const Flags& flags, FleetFile fleet, const std::vector<std::string>& arg
   if (!flags.config.empty()) {
     read_again = [&flags, &args] { return ReadAgain(flags, args); };
   }
+  auto cluster = ClusterOf(flags);
+  if (!cluster.ok()) return Fail(cluster.status(), kExitUsage);
   auto coordinator = Coordinator::Create({.data_dir = flags.data_dir,
+                                          .cluster = *std::move(cluster),
                                           .listen = *std::move(addresses),
                                           .http = *std::move(http),
                                           .tls = *std::move(tls),

@@ -22,6 +22,7 @@
 #include "services/worker/api/flags.h"
 #include "services/worker/api/inherited_fds.h"
 #include "services/worker/api/last_words.h"
+#include "services/worker/api/pod_token.h"
 #include "services/worker/api/worker.h"
 #include "services/worker/compute/exec_guard.h"
 
@@ -48,9 +49,10 @@ class Signals {
   void OnSignal(Worker& worker, const SignalPipe::Arrival& arrival) {
     const std::string sender = DescribeSender(arrival.sender);
     last_words_.AskedBy(arrival.sender);
-    worker.Drain(/*now=*/std::exchange(again_, true),
-                 absl::StrCat(arrival.signal == SIGINT ? "SIGINT" : "SIGTERM",
-                              sender.empty() ? "" : " from ", sender));
+    const std::string why = absl::StrCat(arrival.signal == SIGINT ? "SIGINT" : "SIGTERM",
+                                         sender.empty() ? "" : " from ", sender);
+    if (std::exchange(again_, true)) return worker.Drain(/*now=*/true, why);
+    worker.EndSoon(why);
   }
 
   SignalPipe& pipe_;
@@ -73,7 +75,8 @@ std::string TakeToken() {
   const char* token = ::getenv("CENTER_WORKER_TOKEN");
   std::string taken = token == nullptr ? "" : token;
   ::unsetenv("CENTER_WORKER_TOKEN");
-  return taken;
+  const char* pod = ::getenv("CENTER_POD_UID");
+  return taken.empty() && pod != nullptr ? PodToken(pod) : taken;
 }
 
 int Run(Flags flags, LastWords& last_words) {

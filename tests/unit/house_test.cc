@@ -165,6 +165,8 @@ bool MayInclude(const std::string& from, const std::string& to) {
   const std::string process = from.substr(0, from.find('/'));
   if (process != to.substr(0, to.find('/'))) return false;
   if (EndsWith(from, "/main")) return true;
+  // The other backend behind the supervision's seam.
+  if (from == "coordinator/kube") return to == "coordinator/supervision";
   return EndsWith(from, "/api") && !EndsWith(to, "/main");
 }
 
@@ -337,6 +339,7 @@ TEST(HouseRulesTest, IncludesFollowTheDirections) {
   allowed("cli/journal.cc", "services/worker/journal/journal.h");
   allowed("cli/direct_payloads.cc", "services/coordinator/relay/merged_stream.h");
   allowed("tests/unit/x/a.cc", "services/worker/api/service.h");
+  allowed("services/coordinator/kube/a.cc", "services/coordinator/supervision/supervisor.h");
 
   allowed("services/worker/api/a.cc", "services/common/http/server.h");
   allowed("services/common/http/a.cc", "services/common/fd.h");
@@ -352,6 +355,8 @@ TEST(HouseRulesTest, IncludesFollowTheDirections) {
   forbidden("services/worker/api/a.cc", "services/coordinator/state/store.h");
   forbidden("services/worker/main.cc", "services/coordinator/state/store.h");
   forbidden("services/coordinator/main.cc", "services/worker/journal/journal.h");
+  forbidden("services/coordinator/kube/a.cc", "services/coordinator/state/store.h");
+  forbidden("services/coordinator/supervision/a.cc", "services/coordinator/kube/objects.h");
   forbidden("cli/tail.cc", "services/coordinator/state/store.h");
 }
 

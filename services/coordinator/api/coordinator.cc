@@ -14,6 +14,7 @@
 #include "services/common/status_macros.h"
 #include "services/coordinator/api/client_fleet.h"
 #include "services/coordinator/api/client_service.h"
+#include "services/coordinator/api/coordinator_cluster.h"
 #include "services/coordinator/api/coordinator_paths.h"
 #include "services/coordinator/api/coordinator_run.h"
 #include "services/coordinator/api/data_dir.h"
@@ -50,11 +51,13 @@ constexpr auto kCallsTimeout = std::chrono::seconds(1);
 // In the order of construction: what comes later uses what comes before.
 struct Coordinator::Parts {
   Parts(CoordinatorOptions given, DataDir dir, std::unique_ptr<state::Store> opened,
-        std::unique_ptr<jobs::JobStore> opened_jobs, Post* post_of_jobs)
+        std::unique_ptr<jobs::JobStore> opened_jobs, Post* post_of_jobs,
+        std::unique_ptr<kube::Cluster> connected)
       : options(std::move(given)),
         data_dir(std::move(dir)),
         store(std::move(opened)),
         job_store(std::move(opened_jobs)),
+        cluster(std::move(connected)),
         launcher(loop.context()),
         events(*store, RealClock()),
         oom([](const std::string& path) { return ReadSmallFile(path); }, RealClock()),
@@ -132,6 +135,7 @@ struct Coordinator::Parts {
         .describe_running = [this](const std::string& /*worker*/, uint64_t chunk,
                                    uint64_t input) { return jobs.DescribeRunning(chunk, input); },
         .observer = &jobs,
+        .make_backend = PodsOf(cluster.get(), [this](SteadyTime when) { timer.ArmBy(when); }),
     };
   }
 
@@ -223,6 +227,7 @@ struct Coordinator::Parts {
   const std::unique_ptr<state::Store> store;
   supervision::EventLoop loop;
   const std::unique_ptr<jobs::JobStore> job_store;
+  const std::unique_ptr<kube::Cluster> cluster;  // null: workers are processes of this machine
   const Post post = [this](std::function<void()> task) { loop.Post(std::move(task)); };
   const std::function<void(const std::string&)> tell_reloaded = [this](const std::string& what) {
     Tell(v1::EVENT_TYPE_COORDINATOR_RELOADED, what);
@@ -296,6 +301,7 @@ absl::Status Coordinator::Parts::Serve() {
   const std::string address = AddressForWorkers(bound.addresses);
   RETURN_IF_ERROR(
       fleet.Reconcile({.coordinator = address, .handover = absl::StrCat("unix:", handover_path)}));
+  FollowCluster(cluster.get());
   return clients.Reconcile(address);
 }
 
@@ -310,7 +316,7 @@ void Coordinator::Parts::OnStopRequested(const std::string& why) {
   ++stop_requests;
   rpc::SetServing(*bound.server, false);
   const bool now = stop_requests > 1;
-  const std::string how = now ? "stops at once" : "clients and workers finish their connections";
+  const std::string how = HowItStops(cluster.get(), now);
   Tell(v1::EVENT_TYPE_COORDINATOR_STOPPING, absl::StrCat(why, ": ", how));
   duties.Stopping(how);
   if (now) stop_timer.ArmBy(RealClock().Steady() + kStopNowTimeout);
@@ -359,11 +365,11 @@ absl::StatusOr<std::unique_ptr<Coordinator>> Coordinator::Create(CoordinatorOpti
                    state::Store::Open(data_dir.database(), {.events_max = options.events_max}));
   // Answers go through the control thread, which comes with the parts.
   auto post = std::make_shared<Post>();
-  ASSIGN_OR_RETURN(auto job_store,
-                   OpenJobs(data_dir.path() + "/jobs",
-                            [post](std::function<void()> task) { (*post)(std::move(task)); }));
+  const auto run_later = [post](std::function<void()> task) { (*post)(std::move(task)); };
+  ASSIGN_OR_RETURN(auto job_store, OpenJobs(data_dir.path() + "/jobs", run_later));
+  ASSIGN_OR_RETURN(auto cluster, ConnectCluster(options.cluster, run_later));
   auto parts = std::make_unique<Parts>(std::move(options), std::move(data_dir), std::move(store),
-                                       std::move(job_store), post.get());
+                                       std::move(job_store), post.get(), std::move(cluster));
   absl::Status served = parts->Serve();
   // Not make_unique: the constructor is private.
   std::unique_ptr<Coordinator> coordinator(new Coordinator(std::move(parts)));

@@ -15,12 +15,15 @@
 #include "services/coordinator/api/coordinator_ops.h"
 #include "services/coordinator/api/host_duties.h"
 #include "services/coordinator/api/job_manager.h"
+#include "services/coordinator/kube/cluster.h"
 #include "services/coordinator/state/store.h"
 
 namespace center::coordinator {
 
 struct CoordinatorOptions {
   std::string data_dir;
+  // Set: workers are pods of this cluster, rather than processes of this machine.
+  absl::optional<kube::ClusterOptions> cluster;
   std::vector<NetAddress> listen;       // at least one; TCP port 0: the kernel chooses
   HttpOptions http;                     // off unless it is said where
   std::shared_ptr<const rpc::Tls> tls;  // of TCP connections; null: they are in plain text

@@ -31,61 +31,11 @@ supervision::RestartPolicy ToPolicy(v1::RestartPolicy policy) {
 
 }  // namespace
 
-absl::Status BindError(const absl::Status& status, const v1::ServerSpec& spec, uint32_t port,
-                       const std::string& holder) {
-  const std::string port_text = absl::StrCat(port);
-  const std::string address =
-      NetAddress{.host = spec.host(), .port = static_cast<uint16_t>(port)}.ToString();
-  switch (status.code()) {
-    case absl::StatusCode::kAlreadyExists:
-      return rpc::WithReason(
-          absl::AlreadyExistsError(
-              holder.empty() ? absl::StrCat(address,
-                                            " is in use by another process; choose "
-                                            "another port, or 0 for any free one")
-                             : absl::StrCat(address, " is in use by server '", holder, "'")),
-          "PORT_IN_USE", {{"port", port_text}, {"server", holder}});
-    case absl::StatusCode::kPermissionDenied:
-      return rpc::WithReason(
-          absl::PermissionDeniedError(absl::StrCat("no permission to listen on ", address,
-                                                   "; ports below 1024 need a privilege")),
-          "PORT_NOT_PERMITTED", {{"port", port_text}});
-    case absl::StatusCode::kNotFound:
-      return rpc::WithReason(status, "HOST_NOT_FOUND", {{"host", spec.host()}});
-    case absl::StatusCode::kUnavailable:  // EADDRNOTAVAIL
-      return rpc::InvalidFields({{"spec.host", absl::StrCat(status.message())}});
-    default:
-      return status;
-  }
-}
-
-absl::Status ServerNotFound(absl::string_view name) {
-  return rpc::WithReason(absl::NotFoundError(absl::StrCat("there is no server '", name, "'")),
-                         "SERVER_NOT_FOUND", {{"server", name}});
-}
-
-absl::Status ServerStopped(absl::string_view name) {
-  return rpc::WithReason(
-      absl::FailedPreconditionError(absl::StrCat("server '", name, "' is not running")),
-      "SERVER_STOPPED", {{"server", name}});
-}
-
-absl::Status CoordinatorStopping() {
-  return rpc::WithReason(absl::UnavailableError("the coordinator is stopping"),
-                         "COORDINATOR_STOPPING");
-}
-
-absl::Status CheckNameAndId(const std::string& name, const std::string& request_id) {
-  std::vector<rpc::FieldViolation> violations;
-  CheckName(name, &violations);
-  CheckRequestId(request_id, &violations);
-  return violations.empty() ? absl::OkStatus() : rpc::InvalidFields(violations);
-}
-
 Fleet::Fleet(Dependencies dependencies, LaunchContext launch)
     : deps_(std::move(dependencies)),
       launch_(std::move(launch)),
-      supervisor_(*deps_.launcher, *deps_.clock, *this, SupervisorSettings()),
+      backend_(MakeBackend()),
+      supervisor_(*backend_),
       requests_(*deps_.store, *deps_.clock),
       deadlines_(deps_.arm_timer),
       archive_(ArchiveDependencies()) {}
@@ -113,6 +63,7 @@ absl::StatusOr<v1::ServerSpec> Fleet::CheckStart(const v1::StartServerRequest& r
   CheckSpec(spec, &violations);
   CheckRequestId(request.request_id(), &violations);
   if (!violations.empty()) return rpc::InvalidFields(violations);
+  RETURN_IF_ERROR(CheckOutside(request.spec(), name));
   return spec;
 }
 
@@ -170,32 +121,38 @@ void Fleet::Bind(const std::string& name, const v1::ServerSpec& spec, uint32_t p
   if (is_new) binding.record.name = name;
   const Run before = is_new ? Run::kStopped : binding.run;
   binding.run = Run::kBinding;
-  Listen(spec, port,
-         [=, this, spec = spec, done = std::move(done)](absl::StatusOr<ScopedFd> listener) {
-           // Nobody takes an entry away while it is being bound.
-           Entry& entry = servers_.at(name);
-           absl::Status status;
-           if (shutting_down_) {
-             status = CoordinatorStopping();
-           } else if (listener.ok()) {
-             status = Launch(name, spec, *std::move(listener));
-           } else {
-             status = BindError(listener.status(), spec, port, HolderOf(port));
-           }
-           if (!status.ok()) {
-             if (is_new) {
-               servers_.erase(name);
-             } else if (entry.record.desired_running) {
-               entry.run = Run::kBroken;
-               entry.detail = std::string(status.message());
-             } else {
-               entry.run = before;
-             }
-           }
-           dirty_.insert(name);
-           ScheduleSettle();
-           done(std::move(status));
-         });
+  const auto bound = [=, this, spec = spec,
+                      done = std::move(done)](absl::StatusOr<ScopedFd> listener) {
+    // Nobody takes an entry away while it is being bound.
+    Entry& entry = servers_.at(name);
+    absl::Status status;
+    if (shutting_down_) {
+      status = CoordinatorStopping();
+    } else if (listener.ok()) {
+      status = Launch(name, spec, *std::move(listener));
+    } else if (supervisor_.Launches()) {
+      status = BindError(listener.status(), spec, port, HolderOf(port));
+    } else {
+      status = listener.status();
+    }
+    if (!status.ok()) {
+      if (is_new) {
+        servers_.erase(name);
+      } else if (entry.record.desired_running) {
+        entry.run = Run::kBroken;
+        entry.detail = std::string(status.message());
+      } else {
+        entry.run = before;
+      }
+    }
+    dirty_.insert(name);
+    ScheduleSettle();
+    done(std::move(status));
+  };
+  if (supervisor_.Launches()) return Listen(spec, port, bound);
+  SetWorkers(name, spec.workers(), [bound](const absl::Status& status) {
+    bound(status.ok() ? absl::StatusOr<ScopedFd>(ScopedFd()) : status);
+  });
 }
 
 std::string Fleet::HolderOf(uint32_t port) const {
@@ -207,11 +164,14 @@ std::string Fleet::HolderOf(uint32_t port) const {
 
 absl::Status Fleet::Launch(const std::string& name, v1::ServerSpec spec, ScopedFd listener) {
   Entry& entry = servers_.at(name);
-  uint16_t port = 0;
+  auto port = static_cast<uint16_t>(supervisor_.Launches() ? 0 : spec.port());
   if (listener.valid()) {
     ASSIGN_OR_RETURN(port, LocalPort(listener.get()));
   }
-  ASSIGN_OR_RETURN(ScopedFd scoreboard, Scoreboard::CreateMemfd());
+  ScopedFd scoreboard;
+  if (supervisor_.Launches()) {
+    ASSIGN_OR_RETURN(scoreboard, Scoreboard::CreateMemfd());
+  }
   const bool is_new = entry.record.spec.empty();
   const state::ServerRecord before = entry.record;
   std::string stored = spec.SerializeAsString();
@@ -310,6 +270,18 @@ void Fleet::StopChecked(const v1::StopServerRequest& request, ServerAnswer answe
   Entry& entry = found->second;
   const bool runs = entry.record.desired_running || entry.run == Run::kStopping;
   if (!runs || entry.run == Run::kBinding) return answer(ServerStopped(name));
+  SetWorkers(name, 0, [this, request, answer = std::move(answer)](const absl::Status& status) {
+    if (!status.ok()) return answer(status);
+    StopNow(request, answer);
+  });
+}
+
+// REQUIRES: there is such a server.
+void Fleet::StopNow(const v1::StopServerRequest& request, ServerAnswer answer) {
+  const std::string name = ServerNameOrDefault(request.name());
+  Entry& entry = servers_.at(name);
+  const bool runs = entry.record.desired_running || entry.run == Run::kStopping;
+  if (!runs || entry.run == Run::kBinding) return answer(ServerStopped(name));
   if (entry.record.desired_running) {
     state::ServerRecord wanted = entry.record;
     wanted.desired_running = false;
@@ -363,6 +335,10 @@ void Fleet::FinishStop(Entry& entry) {
 }
 
 void Fleet::Shutdown(bool now, std::function<void()> done) {
+  if (!supervisor_.Launches()) {  // what others run goes on
+    Leave();
+    return deps_.post(std::move(done));
+  }
   shutting_down_ = true;
   shutdown_done_ = std::move(done);
   for (auto& [name, entry] : servers_) {

@@ -111,6 +111,9 @@ class Fleet final : public supervision::Observer {
         describe_running = nullptr;
     // Uses the workers; may be null.
     FleetObserver* observer = nullptr;
+    // Makes what the workers are behind. Empty: they are processes of this machine.
+    std::function<std::unique_ptr<supervision::Backend>(supervision::Observer&)> make_backend =
+        nullptr;
   };
 
   Fleet(Dependencies dependencies, LaunchContext launch);
@@ -185,6 +188,7 @@ class Fleet final : public supervision::Observer {
   void OnServerStopped(absl::string_view server) override;
   void OnEvent(const supervision::SupervisionEvent& event) override;
   void RequestDrain(absl::string_view worker, bool now) override;
+  void OnOutside(const std::map<std::string, supervision::OutsideServer>& servers) override;
 
  private:
   enum class Run { kStopped, kBinding, kSupervised, kStopping, kBroken };
@@ -249,9 +253,18 @@ class Fleet final : public supervision::Observer {
   supervision::ServerPlan PlanOf(const Entry& entry);
   absl::Status Supervise(Entry& entry);
   void StopChecked(const v1::StopServerRequest& request, ServerAnswer answer);
+  void StopNow(const v1::StopServerRequest& request, ServerAnswer answer);
   void CloseListener(Entry& entry);
   void BeginStop(Entry& entry, bool now);
   void FinishStop(Entry& entry);
+
+  // fleet_outside.cc: servers that are kept outside of Center, where others change them as well.
+  std::unique_ptr<supervision::Backend> MakeBackend();
+  // How many workers there shall be, said where that is kept; done at once where we keep it.
+  void SetWorkers(const std::string& name, uint32_t workers, Done done);
+  absl::Status CheckOutside(const v1::ServerSpec& changes, const std::string& name) const;
+  void FollowOutside(Entry& entry);
+  absl::Status StoreOutside(Entry& entry, uint32_t workers);
 
   // fleet_deaths.cc
   supervision::Evidence Examine(const Entry& entry, uint32_t slot,
@@ -330,11 +343,16 @@ class Fleet final : public supervision::Observer {
 
   const Dependencies deps_;
   LaunchContext launch_;
-  supervision::Supervisor supervisor_;
+  const std::unique_ptr<supervision::Backend> backend_;
+  supervision::Backend& supervisor_;
   RequestLog requests_;
   CallDeadlines deadlines_;
   ArchiveReaders archive_;
   std::map<std::string, Entry> servers_;
+  // Of a backend with servers outside, as it tells and as we have changed it.
+  std::map<std::string, supervision::OutsideServer> outside_;
+  bool outside_known_ = false;
+  std::set<std::string> setting_;  // servers of which SetWorkers is under way
   std::set<std::string> dirty_;    // to be settled
   std::set<std::string> stopped_;  // their last worker has ended
   DeathCounts deaths_;

@@ -26,6 +26,7 @@ ArchiveReaders::Dependencies Fleet::ArchiveDependencies() {
 }
 
 std::set<uint32_t> Fleet::ArchivedSlots(const Entry& entry) const {
+  if (!supervisor_.Launches()) return {};  // their volumes cannot be reached from here
   std::set<uint32_t> slots(entry.journals.lower_bound(entry.spec.workers()), entry.journals.end());
   for (auto seat = entry.seats.lower_bound(entry.spec.workers()); seat != entry.seats.end();
        ++seat) {

@@ -25,6 +25,10 @@ absl::Status Fleet::Reconcile(const Addresses& addresses) {
   launch_.coordinator_address = addresses.coordinator;
   launch_.handover_address = addresses.handover;
   RETURN_IF_ERROR(LoadServers());
+  if (!supervisor_.Launches()) {  // what runs is told by OnOutside
+    ScheduleSettle();
+    return absl::OkStatus();
+  }
   ASSIGN_OR_RETURN(Left left, FindProcesses());
   for (auto& [name, entry] : servers_) TakeUp(entry, std::move(left[name]));
   ScheduleSettle();

@@ -181,7 +181,9 @@ std::string Fleet::RollGoesOn(const std::string& name, absl::string_view what) c
 
 void Fleet::WithListener(const std::string& name, Done done) {
   Entry& entry = servers_.at(name);
-  if (entry.listener.valid() || entry.spec.no_listen()) return done(absl::OkStatus());
+  if (entry.listener.valid() || entry.spec.no_listen() || !supervisor_.Launches()) {
+    return done(absl::OkStatus());
+  }
   const uint32_t port = entry.record.port;
   Listen(entry.spec, port,
          [this, name, port, done = std::move(done)](absl::StatusOr<ScopedFd> listener) {

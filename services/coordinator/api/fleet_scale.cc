@@ -58,7 +58,12 @@ void Fleet::Scale(const std::string& name, uint32_t workers, bool now, Done done
     if (!bound.ok()) return done(bound);
     // A journal has one process at a time: its reader goes before its worker comes.
     const uint32_t first = servers_.at(name).spec.workers();
-    archive_.End(name, first, [=, this] { ScaleNow(name, workers, now, done); });
+    archive_.End(name, first, [=, this] {
+      SetWorkers(name, workers, [=, this](const absl::Status& set) {
+        if (!set.ok()) return done(set);
+        ScaleNow(name, workers, now, done);
+      });
+    });
   });
 }
 

@@ -58,6 +58,7 @@ void Fleet::UpdateChecked(const v1::UpdateServerRequest& request,
   const auto found = servers_.find(name);
   if (found == servers_.end()) return answer(ServerNotFound(name));
   Entry& entry = found->second;
+  if (absl::Status valid = CheckOutside(request.spec(), name); !valid.ok()) return answer(valid);
   if (entry.run == Run::kBinding) {
     return answer(ServerBusy(absl::StatusCode::kAlreadyExists, name, "is being started"));
   }

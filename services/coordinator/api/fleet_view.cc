@@ -143,7 +143,8 @@ v1::Worker Fleet::ViewWorker(const Entry& entry, const SlotView& slot) const {
   v1::Worker worker;
   worker.set_name(WorkerName(entry.record.name, slot.slot));
   worker.set_slot(slot.slot);
-  worker.set_pid(slot.pid);
+  // Elsewhere it is no process id.
+  if (supervisor_.Launches()) worker.set_pid(slot.pid);
   worker.set_state(ToProto(slot.state));
   worker.mutable_stats();
   if (auto seat = entry.seats.find(slot.slot); seat != entry.seats.end()) {

@@ -42,6 +42,8 @@ absl::Status Fleet::Register(const v1::Hello& hello, std::shared_ptr<WorkerLine>
     return absl::OkStatus();
   }
   const absl::Status known = supervisor_.Register(hello.worker(), hello.pid(), hello.token());
+  // A pod that is not known yet may call again.
+  if (absl::IsUnavailable(known)) return known;
   if (!known.ok()) return refuse(known.message());
   auto found = Find(hello.worker());
   if (!found.has_value()) return refuse("there is no such worker");
@@ -139,6 +141,7 @@ void Fleet::OnSlotChanged(absl::string_view server, const supervision::SlotView&
 void Fleet::RecordProcess(const std::string& server, const supervision::SlotView& slot,
                           Seat& seat) {
   seat.pid = slot.pid;
+  if (!supervisor_.Launches()) return;  // no process of this machine
   const std::string worker = WorkerName(server, slot.slot);
   state::ProcessRecord record;
   if (slot.pid != 0) {
@@ -229,6 +232,7 @@ void Fleet::CloseListener(Entry& entry) {
 }
 
 void Fleet::SettleServer(Entry& entry) {
+  FollowOutside(entry);
   CheckHeld(entry);
   // Nobody will accept any more: producers are refused rather than left waiting.
   if (entry.run == Run::kSupervised && NobodyLeft(entry)) CloseListener(entry);

@@ -130,7 +130,8 @@ void AddProcessFlags(CLI::App& app, Flags* flags) {
         ASSIGN_OR_RETURN(NetAddress address, ParseNetAddress(text));
         return absl::optional<NetAddress>(std::move(address));
       },
-      "Where the coordinator and readers reach --listen: host:port, when not under its own name",
+      "Where the coordinator and readers reach --listen: host:port, when not under its own name "
+      "(port 0: as --listen has)",
       "");
   AddParsed<absl::optional<NetAddress>>(
       app, "--http", &flags->http,
@@ -153,6 +154,9 @@ void AddProcessFlags(CLI::App& app, Flags* flags) {
       ->capture_default_str();
   AddDuration(app, "--drain-timeout", &flags->drain_timeout,
               "How long open connections may go on when the worker is asked to end");
+  AddDuration(app, "--lame-duck", &flags->lame_duck,
+              "On SIGTERM the worker is not ready at once, and accepts for so long still: until "
+              "those who send producers here know");
   AddDuration(app, "--orphan-timeout", &flags->orphan_timeout,
               "Without a coordinator for this long the worker drains and ends; 0s: never");
   AddDuration(app, "--heartbeat-interval", &flags->heartbeat_interval,
@@ -228,6 +232,9 @@ absl::Status Complete(Flags* flags) {
   }
   if (flags->no_listen && flags->archive_idle > absl::ZeroDuration()) {
     return absl::InvalidArgumentError("--archive-idle and --no-listen exclude each other");
+  }
+  if (flags->advertise.has_value() && flags->advertise->is_unix) {
+    return absl::InvalidArgumentError("--advertise is host:port");
   }
   if (flags->compute.modules.size() > compute::kModulesMax) {
     return absl::InvalidArgumentError(

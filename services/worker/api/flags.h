@@ -29,6 +29,7 @@ struct Flags {
   uint16_t port = 5000;
   uint32_t max_subscribers = 1000;
   absl::Duration drain_timeout = absl::Seconds(10);
+  absl::Duration lame_duck = absl::ZeroDuration();
   absl::Duration orphan_timeout = absl::ZeroDuration();  // 0: never
   absl::Duration heartbeat_interval = absl::Seconds(1);
   // No ingest and no journal: only tasks.

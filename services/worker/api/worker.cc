@@ -13,6 +13,7 @@
 #include "services/common/rpc/status.h"
 #include "services/common/rpc/tls_log.h"
 #include "services/common/status_macros.h"
+#include "services/worker/api/journal_owner.h"
 #include "services/worker/api/last_words.h"
 #include "services/worker/api/worker_messages.h"
 #include "services/worker/compute/exec_guard.h"
@@ -111,11 +112,13 @@ absl::Status Worker::OpenJournal() {
   journal::Options options = flags_.journal;
   // Until the coordinator has told what subscriptions need, nothing may be deleted under them.
   if (flags_.coordinator.has_value() || IsArchive()) options.committed_offset = 0;
+  RETURN_IF_ERROR(CheckJournalOwner(options.dir, flags_.name));
   const absl::Time give_up = absl::Now() + kJournalPatience;
   for (;;) {
     auto journal = journal::Journal::Open(options, dependencies);
     if (journal.ok()) {
       journal_ = *std::move(journal);
+      ClaimJournal(options.dir, flags_.name);
       return absl::OkStatus();
     }
     if (!journal::IsLockedElsewhere(journal.status()) || absl::Now() >= give_up) {
@@ -213,7 +216,7 @@ void Worker::Register() {
   hello.set_worker(flags_.name);
   hello.set_pid(::getpid());
   hello.set_token(token_);
-  hello.set_address(flags_.advertise.value_or(server_.addresses.front()).ToString());
+  hello.set_address(AdvertisedAddress().ToString());
   hello.set_version(CENTER_VERSION);
   SendHeartbeat();  // the first follows the hello at once
   registry_->Start(std::move(hello));

@@ -4,6 +4,9 @@
 //   Create ─▶ STARTING ─ accepts ─▶ READY ─ signal, Drain, refused by the coordinator ─▶ DRAINING
 //   ─▶ stopped
 //
+// With --lame-duck a signal first leads to LAME DUCK: it says that it is not ready, and accepts
+// still, until those who send producers here have heard.
+//
 // Draining: health says NOT_SERVING, ingest accepts no more and lets connections end, chunks that
 // wait are given back and those that run may end, the journal is flushed, streams that have sent
 // everything end with UNAVAILABLE, gRPC is shut down. Heartbeats
@@ -72,6 +75,8 @@ class Worker {
   // Finishes, then stops the loop; `now`: without waiting for open connections. Again with `now`:
   // the same at once.
   void Drain(bool now, absl::string_view why);
+  // The same, but accepts producers for --lame-duck first, while it says that it is not ready.
+  void EndSoon(absl::string_view why);
 
   int exit_code() const { return exit_code_; }
   // True after the loop was stopped: a task does not heed its stop token. The process must end
@@ -80,7 +85,7 @@ class Worker {
   uint16_t port() const { return port_; }
 
  private:
-  enum class State { kStarting, kReady, kDraining, kFinishing };
+  enum class State { kStarting, kReady, kLameDuck, kDraining, kFinishing };
 
   Worker(Flags flags, std::string token, Loop loop, Clock& clock);
 
@@ -90,6 +95,7 @@ class Worker {
   absl::Status StartService();
   absl::Status StartIngest(InheritedFds fds);
   void Register();
+  NetAddress AdvertisedAddress() const;
   void SendHeartbeat();
 
   void OnJournalEvent(const journal::JournalEvent& event);  // any thread
@@ -123,6 +129,7 @@ class Worker {
   Clock& clock_;
   State state_ = State::kStarting;
   int exit_code_ = kExitOk;
+  SteadyTime lame_until_;
   bool hurries_ = false;  // drains without waiting for open connections
   bool journal_failed_ = false;
   bool task_stuck_ = false;

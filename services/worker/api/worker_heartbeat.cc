@@ -18,6 +18,9 @@ constexpr std::chrono::seconds kRejectTickInterval{1};
 void Worker::Tick() {
   handover_->Tick();
   EndWhenOrphaned();
+  if (state_ == State::kLameDuck && clock_.Steady() >= lame_until_) {
+    Drain(/*now=*/false, "those who send producers here have had the time to hear of it");
+  }
   if (state_ == State::kDraining) ContinueDrain();
   if (IsArchive()) EndWhenIdle();
   const bool ingest_changed =

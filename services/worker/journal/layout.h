@@ -4,6 +4,7 @@
 //   00000000000000000000.seg.4711.corrupt   bytes found damaged at that position, kept aside
 //   low                             the first offset that is kept
 //   lock                            locked by the process that has the journal open
+//   owner                           the worker that writes it (worker/api/journal_owner.h)
 //   *.tmp                           being written; left over after a crash, without meaning
 #pragma once
 

@@ -93,7 +93,8 @@ class FleetTest : public testing::Test {
                        std::function<void(absl::StatusOr<supervision::ProcessStacks>)> done) {
                   stacks_of_.push_back(pid);
                   stacks_done_ = std::move(done);
-                }},
+                },
+            .make_backend = make_backend_},
         LaunchContext{.data_dir = &*data_dir_, .worker_program = "/bin/center-worker"});
   }
 
@@ -250,6 +251,8 @@ class FleetTest : public testing::Test {
   std::vector<int64_t> stacks_of_;  // processes whose stacks are wanted
   std::function<void(absl::StatusOr<supervision::ProcessStacks>)> stacks_done_;
   std::map<std::string, bool> health_;  // by server
+  // Empty: the workers are processes, by launcher_.
+  std::function<std::unique_ptr<supervision::Backend>(supervision::Observer&)> make_backend_;
   std::unique_ptr<Fleet> fleet_;
 };
 

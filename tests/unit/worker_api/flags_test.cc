@@ -277,5 +277,17 @@ TEST(WorkerFlagsTest, HelpAndVersionAreNoMistakes) {
   EXPECT_THAT(version.out, testing::MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+\n"));
 }
 
+TEST(WorkerFlagsTest, APodSaysWhereItIsFoundAndThatItIsNotEncrypted) {
+  const std::vector<std::string> pod = {"--listen", "0.0.0.0:7072", "--data-dir", "/data"};
+  EXPECT_THAT(Parse(pod).err, HasSubstr("say --insecure"));
+  std::vector<std::string> all = pod;
+  all.insert(all.end(), {"--insecure", "--advertise", "10.0.0.7:0", "--lame-duck", "5s"});
+  const Outcome outcome = Parse(all);
+  ASSERT_NE(outcome.flags(), nullptr) << outcome.err;
+  EXPECT_EQ(outcome.flags()->advertise->ToString(), "10.0.0.7:0");
+  EXPECT_EQ(outcome.flags()->lame_duck, absl::Seconds(5));
+  EXPECT_EQ(ParseWith({"--advertise", "unix:/x"}).exit_code(), 2);
+}
+
 }  // namespace
 }  // namespace center::worker

@@ -1,0 +1,147 @@
+"""A real control plane on loopback: etcd, kube-apiserver and the controllers that StatefulSets need."""
+import os
+import pathlib
+import signal
+import socket
+import subprocess
+import time
+
+from api import Api, ApiError
+
+ADMIN_TOKEN = "admin-of-the-tests"
+CONTROLLERS = ",".join([
+    "statefulset-controller", "serviceaccount-controller", "disruption-controller",
+    "endpointslice-controller", "namespace-controller", "garbage-collector-controller",
+    "root-ca-certificate-publisher-controller"])
+START_SECONDS = 120
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Part:
+    """A process with its log in a file."""
+
+    def __init__(self, folder, name, command):
+        self.name, self.command = name, [str(word) for word in command]
+        self.log = folder / f"{name}.log"
+        self.process = None
+
+    def start(self):
+        with open(self.log, "ab") as log:
+            self.process = subprocess.Popen(
+                self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                start_new_session=True)
+
+    def stop(self, how=signal.SIGTERM):
+        if self.process is None or self.process.poll() is not None:
+            return
+        self.process.send_signal(how)
+        try:
+            self.process.wait(20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+
+    def check(self):
+        if self.process.poll() is not None:
+            tail = self.log.read_text(errors="replace")[-3000:]
+            raise RuntimeError(f"{self.name} ended with {self.process.returncode}:\n{tail}")
+
+
+class ControlPlane:
+    def __init__(self, folder, program):
+        self.folder = pathlib.Path(folder)
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.program = program
+        self.port, self.etcd_port = free_port(), free_port()
+        self.ca_file = self.folder / "pki" / "apiserver.crt"
+        self._write_files()
+        self.etcd = Part(self.folder, "etcd", self._etcd_command())
+        self.apiserver = Part(self.folder, "kube-apiserver", self._apiserver_command())
+        self.controllers = Part(self.folder, "kube-controller-manager", [
+            program, "kube-controller-manager", f"--kubeconfig={self.kubeconfig}",
+            f"--controllers={CONTROLLERS}", "--leader-elect=false", "--secure-port=0",
+            f"--service-account-private-key-file={self.folder}/sa.key",
+            f"--root-ca-file={self.ca_file}", "--use-service-account-credentials=false",
+            "--concurrent-statefulset-syncs=5"])
+
+    def _write_files(self):
+        subprocess.run(["openssl", "genrsa", "-out", self.folder / "sa.key", "2048"], check=True,
+                       capture_output=True)
+        (self.folder / "tokens.csv").write_text(f'{ADMIN_TOKEN},admin,admin,"system:masters"\n')
+        self.kubeconfig = self.folder / "admin.kubeconfig"
+        self.write_kubeconfig(self.kubeconfig, f"token: {ADMIN_TOKEN}")
+
+    def write_kubeconfig(self, path, user, name_space="default"):
+        """`user`: the YAML of its credentials."""
+        path.write_text(f"""apiVersion: v1
+kind: Config
+current-context: tests
+contexts: [{{name: tests, context: {{cluster: tests, user: me, namespace: {name_space}}}}}]
+clusters:
+- name: tests
+  cluster:
+    server: https://127.0.0.1:{self.port}
+    certificate-authority: {self.ca_file}
+users: [{{name: me, user: {{{user}}}}}]
+""")
+
+    def _etcd_command(self):
+        urls = f"http://127.0.0.1:{self.etcd_port}"
+        return ["etcd", f"--data-dir={self.folder}/etcd", f"--listen-client-urls={urls}",
+                f"--advertise-client-urls={urls}", "--listen-peer-urls=http://127.0.0.1:0",
+                "--unsafe-no-fsync", "--log-level=warn"]
+
+    def _apiserver_command(self):
+        return [self.program, "kube-apiserver", "--bind-address=127.0.0.1",
+                f"--secure-port={self.port}", f"--etcd-servers=http://127.0.0.1:{self.etcd_port}",
+                f"--cert-dir={self.folder}/pki", f"--token-auth-file={self.folder}/tokens.csv",
+                "--authorization-mode=RBAC", "--service-cluster-ip-range=10.96.0.0/16",
+                "--service-account-issuer=https://kubernetes.default.svc",
+                f"--service-account-key-file={self.folder}/sa.key",
+                f"--service-account-signing-key-file={self.folder}/sa.key",
+                "--endpoint-reconciler-type=none", "--profiling=false"]
+
+    def start(self):
+        self.etcd.start()
+        self.apiserver.start()
+        self.await_ready()
+        self.controllers.start()
+        return self
+
+    def await_ready(self):
+        deadline = time.monotonic() + START_SECONDS
+        while True:
+            self.etcd.check()
+            self.apiserver.check()
+            try:
+                if self.ca_file.exists() and self.api().get("/readyz") == "ok":
+                    return
+            except (OSError, ApiError):
+                pass
+            if time.monotonic() > deadline:
+                raise RuntimeError("the control plane is not ready in time")
+            time.sleep(0.1)
+
+    def api(self, token=ADMIN_TOKEN):
+        return Api("127.0.0.1", self.port, str(self.ca_file), token)
+
+    def kubectl(self, *words, **options):
+        return subprocess.run(
+            [str(self.program), "kubectl", f"--kubeconfig={self.kubeconfig}", *words],
+            text=True, capture_output=True, timeout=60, **options)
+
+    def stop(self):
+        for part in (self.controllers, self.apiserver, self.etcd):
+            part.stop()
+
+
+def find_program():
+    """The control plane's program, if this machine has it."""
+    path = os.environ.get("CENTER_CONTROL_PLANE",
+                          os.path.expanduser("~/.cache/center-test/controlplane"))
+    return path if os.access(path, os.X_OK) else None
