@@ -1,6 +1,7 @@
 // The real programs over mutual TLS: who is let in, who is not, and what both sides say.
 #include "services/common/rpc/tls.h"
 
+#include <filesystem>
 #include <fstream>
 
 #include "absl/strings/str_cat.h"
