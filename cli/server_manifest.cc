@@ -28,14 +28,15 @@ constexpr absl::Duration kLameDuckTime = absl::Seconds(5);  // as in the text
 constexpr absl::Duration kEndGrace = absl::Seconds(15);
 
 // What the manifest says in other places, or the cluster's own machinery decides.
-enum class Place { kFlag, kElsewhere, kNowhere };
-Place PlaceOf(absl::string_view field) {
-  if (field == "workers" || field == "port" || field == "drain_timeout") return Place::kElsewhere;
+enum class SettingPlace { kFlag, kElsewhere, kNowhere };
+SettingPlace PlaceOf(absl::string_view field) {
+  if (field == "workers" || field == "port" || field == "drain_timeout")
+    return SettingPlace::kElsewhere;
   for (const char* none : {"host", "restart", "start_timeout", "liveness_timeout", "no_listen",
                            "task_modules", "orphan_timeout"}) {
-    if (field == none) return Place::kNowhere;
+    if (field == none) return SettingPlace::kNowhere;
   }
-  return Place::kFlag;
+  return SettingPlace::kFlag;
 }
 
 // "FRAMING_OCTET" of the enum Framing as a flag has it: "octet".
@@ -71,8 +72,7 @@ std::string ValueText(const v1::ServerSpec& spec, const FieldDescriptor& field) 
 // One word of a command in YAML. "$(" would be a variable to Kubernetes.
 std::string CommandLine(const std::string& word) {
   return absl::StrCat("            - \"",
-                      absl::Utf8SafeCHexEscape(absl::StrReplaceAll(word, {{"$(", "$$("}})),
-                      "\"\n");
+                      absl::Utf8SafeCHexEscape(absl::StrReplaceAll(word, {{"$(", "$$("}})), "\"\n");
 }
 
 absl::StatusOr<std::string> WorkerFlags(const v1::ServerSpec& spec) {
@@ -82,11 +82,11 @@ absl::StatusOr<std::string> WorkerFlags(const v1::ServerSpec& spec) {
   for (const FieldDescriptor* field : fields) {
     const std::string flag = FlagOfField(field->name());
     switch (PlaceOf(field->name())) {
-      case Place::kElsewhere:
+      case SettingPlace::kElsewhere:
         break;
-      case Place::kNowhere:
+      case SettingPlace::kNowhere:
         return UsageError(absl::StrCat("--", flag, " has no meaning in a cluster"));
-      case Place::kFlag:
+      case SettingPlace::kFlag:
         flags += CommandLine(absl::StrCat("--", flag, "=", ValueText(spec, *field)));
     }
   }
@@ -100,8 +100,8 @@ absl::Status CheckManifest(const ManifestOptions& options, const v1::ServerSpec&
   std::vector<SpecProblem> problems;
   FindSpecProblems(merged, &problems);
   if (!problems.empty()) {
-    return UsageError(absl::StrCat("--", FlagOfField(problems.front().field), " ",
-                                   problems.front().description));
+    return UsageError(
+        absl::StrCat("--", FlagOfField(problems.front().field), " ", problems.front().description));
   }
   if (merged.port() == 0) return UsageError("in a cluster a server needs a port of its own");
   for (const std::string& text : {options.image, options.storage}) {
@@ -127,28 +127,26 @@ absl::StatusOr<std::string> ServerManifest(const ManifestOptions& options) {
       flags += CommandLine(flag);
     }
     mounts = "            - {name: tls, mountPath: /tls, readOnly: true}\n";
-    volumes =
-        "        - {name: tls, secret: {secretName: center-worker-tls, defaultMode: 288}}\n";
+    volumes = "        - {name: tls, secret: {secretName: center-worker-tls, defaultMode: 288}}\n";
   }
   const absl::Duration drain = ToDuration(merged.drain_timeout());
   return absl::StrReplaceAll(
-      kServerManifestText,
-      {{"@NAME@", options.name},
-       {"@REPLICAS@", absl::StrCat(merged.workers())},
-       {"@IMAGE@", options.image},
-       {"@STORAGE@", options.storage},
-       {"@PORT@", absl::StrCat(merged.port())},
-       {"@DRAIN@", absl::FormatDuration(drain)},
-       {"@GRACE@", absl::StrCat(absl::ToInt64Seconds(absl::Ceil(kLameDuckTime + drain + kEndGrace,
-                                                                absl::Seconds(1))))},
-       {"@FLAGS@", flags},
-       {"@MOUNTS@", mounts},
-       {"@VOLUMES@", volumes}});
+      kServerManifestText, {{"@NAME@", options.name},
+                            {"@REPLICAS@", absl::StrCat(merged.workers())},
+                            {"@IMAGE@", options.image},
+                            {"@STORAGE@", options.storage},
+                            {"@PORT@", absl::StrCat(merged.port())},
+                            {"@DRAIN@", absl::FormatDuration(drain)},
+                            {"@GRACE@", absl::StrCat(absl::ToInt64Seconds(absl::Ceil(
+                                            kLameDuckTime + drain + kEndGrace, absl::Seconds(1))))},
+                            {"@FLAGS@", flags},
+                            {"@MOUNTS@", mounts},
+                            {"@VOLUMES@", volumes}});
 }
 
 void AddServerManifestCommand(CLI::App* noun, Selection& selection) {
   CLI::App* command =
-      noun->add_subcommand("manifest", "Print a server as objects of Kubernetes, for kubectl apply");
+      noun->add_subcommand("manifest", "Print a server's Kubernetes objects, for kubectl apply");
   auto options = std::make_shared<ManifestOptions>();
   auto spec = std::make_shared<v1::ServerSpec>();
   auto insecure = std::make_shared<bool>(false);
@@ -174,8 +172,8 @@ void AddServerManifestCommand(CLI::App* noun, Selection& selection) {
       "  centerctl server manifest --insecure --image registry/center:0.1.0 > default.yaml");
   OnSelected(command, selection, [=](Context& context) -> absl::Status {
     options->spec = *spec;
-    options->security = *insecure ? ManifestOptions::Security::kInsecure
-                                  : ManifestOptions::Security::kTls;
+    options->security =
+        *insecure ? ManifestOptions::Security::kInsecure : ManifestOptions::Security::kTls;
     ASSIGN_OR_RETURN(const std::string manifest, ServerManifest(*options));
     context.out().Append(manifest);
     return absl::OkStatus();

@@ -4,7 +4,8 @@
 
 namespace center::cli {
 
-inline constexpr char kServerManifestText[] = R"yaml(# The server "@NAME@", as by: centerctl server manifest @NAME@
+inline constexpr char kServerManifestText[] =
+    R"yaml(# The server "@NAME@", as by: centerctl server manifest @NAME@
 # Where producers connect.
 apiVersion: v1
 kind: Service

@@ -47,7 +47,7 @@ config=$(buildah inspect --type image localhost/center)
 has() { grep -qF "$1" <<<"$config" || fail "the image does not say: $1"; }
 has '"User": "65532:65532"'
 has '"org.opencontainers.image.title": "Center"'
-grep -q '"Entrypoint"' <<<"$config" && fail "it has an entry point"
+if grep -q '"Entrypoint": \[' <<<"$config"; then fail "it has an entry point"; fi
 
 container=$(buildah from localhost/center)
 mount=$(buildah mount "$container")
@@ -66,5 +66,7 @@ for program in center-coordinator center-worker centerctl; do
   chroot --userspec=65532:65532 "$mount" "/usr/local/bin/$program" --help >/dev/null ||
     fail "$program does not run"
 done
-chroot --userspec=65532:65532 "$mount" /usr/bin/touch /x 2>/dev/null && fail "its root can be written"
+if chroot --userspec=65532:65532 "$mount" /usr/bin/touch /x 2>/dev/null; then
+  fail "its root can be written"
+fi
 echo "image: runs as 65532 with a read-only root"

@@ -183,7 +183,8 @@ class Backend {
   // New settings: the restart policy and the start timeout hold at once, the rest for processes
   // that are launched from now on. plan.slots is ignored. Errors: as Start, and NotFound.
   virtual absl::Status SetPlan(ServerPlan plan) = 0;
-  // Replaces processes, one slot at a time (see supervisor.h). Errors: NotFound (no such server or slot), FailedPrecondition (it is
+  // Replaces processes, one slot at a time (see supervisor.h). Errors: NotFound (no such server or
+  // slot), FailedPrecondition (it is
   // stopping), AlreadyExists (a roll is under way): then `done` is not called.
   virtual absl::Status Roll(absl::string_view server, RollOptions options) = 0;
   // How far a roll has come; nothing when there is none.
