@@ -48,6 +48,7 @@ class Chaos {
   absl::Status CheckInPlace();
 
   bool MayDie(const std::string& worker);
+  bool OthersListen();
   absl::Duration UpTo(absl::Duration most) {
     return most * std::uniform_real_distribution<double>(0, 1)(stage_.random);
   }
@@ -101,12 +102,24 @@ absl::Status Chaos::HoldAWorker() {
   return absl::IsNotFound(goes_on) ? absl::OkStatus() : goes_on;
 }
 
+// Workers keep the listening socket while there is no coordinator. One of them may be killed then
+// as long as another certainly has it, even when a roll or a scale-down has just asked one to
+// drain.
+bool Chaos::OthersListen() {
+  const auto server = stage_.fleet.Server();
+  if (!server.ok() || server->spec().workers() < 3) return false;
+  return std::count_if(server->workers().begin(), server->workers().end(), [](const auto& worker) {
+           return worker.state() == v1::WORKER_STATE_READY;
+         }) >= 3;
+}
+
 absl::Status Chaos::ReplaceCoordinator() {
   const auto worker = AnyWorker(stage_);
+  const bool others_listen = OthersListen();
   Log("kill -9 of the coordinator");
   RETURN_IF_ERROR(stage_.fleet.KillCoordinator());
   absl::SleepFor(UpTo(kAwayMax));
-  if (Below(2) == 0 && worker.ok() && MayDie(worker->name())) {
+  if (Below(2) == 0 && others_listen && worker.ok() && MayDie(worker->name())) {
     Log(absl::StrCat("kill -9 of ", worker->name(), ", process ", worker->pid(),
                      ", while there is no coordinator"));
     const absl::Status ended = EndWorker(stage_, *worker, SIGKILL);
