@@ -15,9 +15,9 @@
 #include "cli/help.h"
 #include "cli/man.h"
 #include "cli/shell.h"
-#include "cli/top.h"
 #include "cli/suggest.h"
 #include "cli/tls.h"
+#include "cli/top.h"
 #include "services/common/status_macros.h"
 
 namespace center::cli {

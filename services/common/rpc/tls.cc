@@ -96,7 +96,7 @@ void Tls::Watch(TlsSummary summary) {
       spdlog::error("TLS: {}; new connections may fail until this is mended", trouble);
     }
     if (!now.ok()) continue;
-    if (now->not_after != summary.not_after || now->names != summary.names) {
+    if (now->fingerprint != summary.fingerprint) {
       spdlog::info("TLS: the files have changed: {}", now->ToString());
       told_of_expiry = false;
     }

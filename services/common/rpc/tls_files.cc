@@ -26,6 +26,13 @@ struct PemFile {
   }
 };
 
+std::string FingerprintOf(const X509& certificate) {
+  unsigned char digest[EVP_MAX_MD_SIZE];
+  unsigned int size = 0;
+  if (X509_digest(&certificate, EVP_sha256(), digest, &size) != 1) return "";
+  return std::string(digest, digest + size);
+}
+
 absl::Status CheckGiven(const TlsFiles& files) {
   const char* missing = files.cert.empty()  ? "--tls-cert"
                         : files.key.empty() ? "--tls-key"
@@ -66,7 +73,9 @@ absl::StatusOr<TlsSummary> CheckTlsFiles(const TlsFiles& files, absl::Time now) 
   if (ParseCertificate(ca_text) == nullptr) return ca_file.Bad("holds no certificate in PEM form");
 
   const absl::Time not_before = TimeOf(X509_get0_notBefore(cert.get()));
-  TlsSummary summary{.names = NamesOf(*cert), .not_after = TimeOf(X509_get0_notAfter(cert.get()))};
+  TlsSummary summary{.names = NamesOf(*cert),
+                     .not_after = TimeOf(X509_get0_notAfter(cert.get())),
+                     .fingerprint = FingerprintOf(*cert)};
   if (now >= summary.not_after) {
     return cert_file.Bad("the certificate has expired, on ", DateOf(summary.not_after));
   }

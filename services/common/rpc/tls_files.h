@@ -24,6 +24,7 @@ struct TlsFiles {
 struct TlsSummary {
   std::vector<std::string> names;  // of the certificate: "center://worker", "localhost", "10.0.0.5"
   absl::Time not_after;
+  std::string fingerprint;  // of the certificate, SHA-256: another one has another
 
   std::string ToString() const;
 };

@@ -208,15 +208,13 @@ struct Coordinator::Parts {
   void Tell(v1::EventType type, const std::string& reason) {
     events.Append(CoordinatorEvent(type, reason));
   }
-  // The health of "center.v1/server/NAME": whether a worker of it serves. That of the coordinator
-  // does not depend on it: to restart a coordinator helps no server.
+  // Of "center.v1/server/NAME": whether a worker of it serves. The coordinator's is another.
   void SetHealth(const std::string& server, bool serving) {
     auto* health = bound.server == nullptr ? nullptr : bound.server->GetHealthCheckService();
     if (health != nullptr) health->SetServingStatus("center.v1/server/" + server, serving);
   }
   absl::Status Serve();
   void OnSignal(const SignalPipe::Arrival& arrival);
-  // `why`: who wants it, for people.
   void OnStopRequested(const std::string& why);
   void OnLeaveRequested(const std::string& why);
   // When no worker is left: ends the streams, then the loop, as soon as gRPC has let go.
@@ -391,9 +389,7 @@ void Coordinator::Run() {
     if (!parts_->options.fleet.WantsNothing()) parts_->applier.Apply(parts_->options.fleet);
   });
   parts_->loop.Run();
-  if (const absl::Status ended = parts_->store->EndRun(); !ended.ok()) {
-    spdlog::error("the next coordinator will not know that this one ended in order: {}", ended);
-  }
+  EndRun(*parts_->store);
   spdlog::info("stopped");
 }
 

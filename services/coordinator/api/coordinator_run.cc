@@ -31,6 +31,12 @@ absl::StatusOr<v1::Event> BeginRun(state::Store& store, const std::string& data_
   return StartEvent(before, data_dir);
 }
 
+void EndRun(state::Store& store) {
+  const absl::Status ended = store.EndRun();
+  if (ended.ok()) return;
+  spdlog::error("the next coordinator will not know that this one ended in order: {}", ended);
+}
+
 v1::Coordinator DescribeRun(const std::string& data_dir, const std::vector<NetAddress>& addresses) {
   v1::Coordinator self;
   self.set_pid(::getpid());

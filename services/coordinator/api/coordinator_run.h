@@ -22,6 +22,9 @@ namespace center::coordinator {
 // one before has ended.
 absl::StatusOr<v1::Event> BeginRun(state::Store& store, const std::string& data_dir);
 
+// Stores that this run has ended in order, or logs why the next one will not know.
+void EndRun(state::Store& store);
+
 // What GetCoordinator says of this process, which is reached at `addresses`. They are logged.
 v1::Coordinator DescribeRun(const std::string& data_dir, const std::vector<NetAddress>& addresses);
 

@@ -24,7 +24,7 @@ using ::testing::StartsWith;
 const std::map<std::string, std::vector<std::string>>& Table() {
   static const auto& table = *new std::map<std::string, std::vector<std::string>>{
       {"coordinator", {"start", "stop", "restart", "status"}},
-      {"server", {"start", "stop", "restart", "scale", "params", "status", "list"}},
+      {"server", {"start", "stop", "restart", "scale", "params", "manifest", "status", "list"}},
       {"client", {"start", "stop", "status", "list"}},
       {"worker", {"list", "restart", "stacks"}},
       {"tail", {}},
