@@ -295,7 +295,11 @@ class NodeAgent(threading.Thread):
 
     def stop(self):
         self.stopping = True
-        for run in list(self.runs.values()):
+        self.join()  # no pod is started any more
+        for run in self.runs.values():
+            run.delete_grace = 0  # and none again
+        for run in self.runs.values():
+            run.join()
             if run.process is not None and run.process.poll() is None:
                 run.process.kill()
                 run.process.wait()
