@@ -1,0 +1,52 @@
+#include "services/common/rpc/freed_memory.h"
+
+#include <sys/resource.h>
+
+#include <cstdlib>
+#include <cstring>
+
+#include "gtest/gtest.h"
+#include "tests/sanitized.h"
+
+namespace center::rpc {
+namespace {
+
+int64_t PageFaults() {
+  rusage usage{};
+  EXPECT_EQ(::getrusage(RUSAGE_THREAD, &usage), 0);
+  return usage.ru_minflt;
+}
+
+// Takes memory as a stream's buffers do, frees it, and returns how many pages the kernel had to
+// find for it.
+int64_t FaultsOfTakingAgain(size_t bytes, int times) {
+  const int64_t before = PageFaults();
+  for (int i = 0; i < times; ++i) {
+    void* block = std::malloc(bytes);
+    EXPECT_NE(block, nullptr);
+    std::memset(block, i, bytes);
+    // The compiler may not see that nobody reads it.
+    asm volatile("" : : "r"(block) : "memory");
+    std::free(block);
+  }
+  return PageFaults() - before;
+}
+
+TEST(KeepFreedMemoryTest, WhatIsFreedAndTakenAgainIsNotFetchedFromTheKernelEachTime) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer's malloc is not glibc's";
+  KeepFreedMemory();
+  const size_t bytes = kMappedFromBytes / 2;
+  FaultsOfTakingAgain(bytes, 1);
+  // Once would be 256 faults.
+  EXPECT_LT(FaultsOfTakingAgain(bytes, 100), 256);
+}
+
+TEST(KeepFreedMemoryTest, AHugeBlockIsGivenBackAtOnce) {
+  if (kSanitized) GTEST_SKIP() << "a sanitizer's malloc is not glibc's";
+  KeepFreedMemory();
+  const size_t bytes = 2 * kMappedFromBytes;
+  EXPECT_GE(FaultsOfTakingAgain(bytes, 10), static_cast<int64_t>(10 * bytes / 4096 / 512));
+}
+
+}  // namespace
+}  // namespace center::rpc
