@@ -6,7 +6,6 @@
 #include <cstring>
 
 #include "gtest/gtest.h"
-#include "tests/sanitized.h"
 
 namespace center::rpc {
 namespace {
@@ -33,7 +32,6 @@ int64_t FaultsOfTakingAgain(size_t bytes, int times) {
 }
 
 TEST(KeepFreedMemoryTest, WhatIsFreedAndTakenAgainIsNotFetchedFromTheKernelEachTime) {
-  if (kSanitized) GTEST_SKIP() << "a sanitizer's malloc is not glibc's";
   KeepFreedMemory();
   const size_t bytes = kMappedFromBytes / 2;
   FaultsOfTakingAgain(bytes, 1);
@@ -42,7 +40,6 @@ TEST(KeepFreedMemoryTest, WhatIsFreedAndTakenAgainIsNotFetchedFromTheKernelEachT
 }
 
 TEST(KeepFreedMemoryTest, AHugeBlockIsGivenBackAtOnce) {
-  if (kSanitized) GTEST_SKIP() << "a sanitizer's malloc is not glibc's";
   KeepFreedMemory();
   const size_t bytes = 2 * kMappedFromBytes;
   EXPECT_GE(FaultsOfTakingAgain(bytes, 10), static_cast<int64_t>(10 * bytes / 4096 / 512));
