@@ -44,18 +44,23 @@ void MakeReadable(v1::Event& event) {
 
 }  // namespace
 
-void EventLog::Append(v1::Event event) {
+void EventLog::AppendSoon(v1::Event event) {
   const absl::Time now = clock_.Wall();
   event.clear_id();
   MakeReadable(event);
   if (!event.has_time()) *event.mutable_time() = FromTime(now);
   Log(event);
-  state::EventRecord record{.time = absl::FromUnixSeconds(event.time().seconds()) +
-                                    absl::Nanoseconds(event.time().nanos()),
-                            .subject = event.subject(),
-                            .body = event.SerializeAsString()};
-  if (auto id = store_.AppendEvent(record); !id.ok()) {
-    spdlog::error("the event could not be stored: {}", id.status());
+  waiting_.push_back({.time = absl::FromUnixSeconds(event.time().seconds()) +
+                              absl::Nanoseconds(event.time().nanos()),
+                      .subject = event.subject(),
+                      .body = event.SerializeAsString()});
+}
+
+void EventLog::Flush() {
+  if (waiting_.empty()) return;
+  const std::vector<state::EventRecord> records = std::exchange(waiting_, {});
+  if (absl::Status status = store_.AppendEvents(records); !status.ok()) {
+    spdlog::error("{} events could not be stored: {}", records.size(), status);
     return;
   }
   // A follower may leave while it is told.
@@ -63,6 +68,11 @@ void EventLog::Append(v1::Event event) {
   for (Follower* follower : followers) {
     if (followers_.contains(follower)) follower->OnNewEvents();
   }
+}
+
+void EventLog::Append(v1::Event event) {
+  AppendSoon(std::move(event));
+  Flush();
 }
 
 void EventLog::Append(v1::EventType type, absl::string_view subject, absl::string_view reason) {
@@ -86,7 +96,8 @@ void EventLog::LimitReached(absl::string_view limit, absl::string_view subject,
   Append(std::move(event));
 }
 
-absl::StatusOr<EventLog::Page> EventLog::Read(const state::EventQuery& query) const {
+absl::StatusOr<EventLog::Page> EventLog::Read(const state::EventQuery& query) {
+  Flush();
   ASSIGN_OR_RETURN(state::EventPage stored, store_.ListEvents(query));
   Page page{.history_gone = stored.history_gone, .seen_id = stored.seen_id};
   page.events.reserve(stored.events.size());

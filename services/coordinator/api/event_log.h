@@ -6,10 +6,12 @@
 // Control thread only.
 #pragma once
 
+#include <chrono>
 #include <map>
 #include <set>
 #include <string>
 #include <utility>
+#include <vector>
 
 #include "absl/status/statusor.h"
 #include "absl/strings/string_view.h"
@@ -30,10 +32,19 @@ class EventLog {
   };
 
   EventLog(state::Store& store, Clock& clock) : store_(store), clock_(clock) {}
+  ~EventLog() { Flush(); }
+  EventLog(const EventLog&) = delete;
+  EventLog& operator=(const EventLog&) = delete;
 
   // Gives the event an id, and a time when it has none. An event that cannot be stored is in the
   // log only.
   void Append(v1::Event event);
+  // The same, for events that come by the thousand: it is stored, and followers are told, with the
+  // next event, or when somebody reads, or by Flush, which the caller sees to within kSoon. What
+  // dies with the coordinator before that is in its log only.
+  static constexpr SteadyDuration kSoon = std::chrono::milliseconds(5);
+  void AppendSoon(v1::Event event);
+  void Flush();
   void Append(v1::EventType type, absl::string_view subject, absl::string_view reason);
 
   // A limit of the coordinator has turned somebody away: an event, but no more than one within
@@ -47,7 +58,7 @@ class EventLog {
     bool history_gone = false;
     uint64_t seen_id = 0;  // as in state::EventPage
   };
-  absl::StatusOr<Page> Read(const state::EventQuery& query) const;
+  absl::StatusOr<Page> Read(const state::EventQuery& query);
 
   void AddFollower(Follower* follower) { followers_.insert(follower); }
   void RemoveFollower(Follower* follower) { followers_.erase(follower); }
@@ -57,6 +68,7 @@ class EventLog {
   Clock& clock_;
   std::map<std::pair<std::string, std::string>, absl::Time> limits_;  // told last
   std::set<Follower*> followers_;
+  std::vector<state::EventRecord> waiting_;  // to be stored
 };
 
 // One whose subject is the coordinator itself.

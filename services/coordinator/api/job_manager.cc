@@ -94,7 +94,6 @@ void JobManager::SubmitChecked(v1::JobSubmission submission, const Submitted& an
   if (spec.has_payloads()) FeedPayloads(job, "");
   answer(&job, /*is_new=*/true);
   Settle();
-  // Last: the event is written to a database.
   AddEvent(v1::EVENT_TYPE_JOB_STARTED, job,
            absl::StrCat(spec.task(), " on server '", spec.server(), "'"));
 }
@@ -341,7 +340,9 @@ void JobManager::AddEvent(v1::EventType type, const JobEntry& job, const std::st
   event.set_reason(reason);
   (*event.mutable_details())["server"] = job.submission.spec().server();
   (*event.mutable_details())["task"] = job.submission.spec().task();
-  deps_.events->Append(std::move(event));
+  // Small jobs come by the thousand, and nobody is to wait for a transaction for each of them.
+  deps_.events->AppendSoon(std::move(event));
+  deps_.arm_timer(deps_.clock->Steady() + EventLog::kSoon);
 }
 
 std::string JobManager::DescribeRunning(jobs::ChunkId chunk, uint64_t input) const {

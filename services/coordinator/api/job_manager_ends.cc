@@ -65,7 +65,6 @@ void JobManager::OnEndStored(jobs::JobId id, const absl::Status& status) {
   Touch(job);
   Keep(job);
   Settle();
-  // Last: the event is written to a database.
   const v1::Job& last = job.last;
   std::string how = v1::JobState_Name(last.state()).substr(sizeof "JOB_STATE_" - 1);
   if (!last.detail().empty()) absl::StrAppend(&how, ": ", last.detail());
@@ -198,6 +197,7 @@ void JobManager::TellProgress(JobEntry& job, SteadyTime now) {
 
 SteadyTime JobManager::OnTimer() {
   const SteadyTime now = deps_.clock->Steady();
+  deps_.events->Flush();
   scheduler_.Tick();
   SteadyTime next = now + kExpiryCheckInterval;
   for (const jobs::JobId id : std::set<jobs::JobId>(active_)) {

@@ -23,7 +23,9 @@ absl::StatusOr<std::unique_ptr<JobTable>> JobTable::Open(const std::string& path
 
 absl::Status JobTable::Prepare() {
   absl::MutexLock lock(&mutex_);
-  RETURN_IF_ERROR(database_.Execute("PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL"));
+  // Nobody else opens it, so that it need not be locked and unlocked with every job.
+  RETURN_IF_ERROR(database_.Execute(
+      "PRAGMA locking_mode=EXCLUSIVE; PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL"));
   ASSIGN_OR_RETURN(const int64_t version, database_.QueryInt("PRAGMA user_version"));
   if (version > kJobTableVersion) {
     return absl::FailedPreconditionError(

@@ -171,6 +171,8 @@ class Store {
 
   // Stores an event and returns its id. Only the newest events_max are kept.
   absl::StatusOr<uint64_t> AppendEvent(const EventRecord& event);
+  // Stores them in this order, or none.
+  absl::Status AppendEvents(const std::vector<EventRecord>& events);
   absl::StatusOr<EventPage> ListEvents(const EventQuery& query);
 
   // Answers to calls, by a key that the caller chooses: forgotten after kAnswerAge, or when there
@@ -187,6 +189,8 @@ class Store {
 
   absl::Status Prepare() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status PrepareEventIds() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  absl::Status AppendLocked(const EventRecord* events, size_t count)
+      ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status TrimEvents() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status DropOldestEvent() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   absl::Status SetSync(Sync sync) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);

@@ -48,20 +48,36 @@ absl::Status Store::TrimEvents() {
 
 absl::StatusOr<uint64_t> Store::AppendEvent(const EventRecord& event) {
   absl::MutexLock lock(&mutex_);
+  RETURN_IF_ERROR(AppendLocked(&event, 1));
+  return next_event_id_ - 1;
+}
+
+absl::Status Store::AppendEvents(const std::vector<EventRecord>& events) {
+  absl::MutexLock lock(&mutex_);
+  return AppendLocked(events.data(), events.size());
+}
+
+absl::Status Store::AppendLocked(const EventRecord* events, size_t count) {
   RETURN_IF_ERROR(SetSync(Sync::kProcessCrash));
   ASSIGN_OR_RETURN(Transaction transaction, Transaction::Begin(database_));
   ASSIGN_OR_RETURN(Statement insert, database_.Prepare("INSERT INTO events VALUES (?, ?, ?, ?)"));
-  const uint64_t id = next_event_id_;
-  RETURN_IF_ERROR(insert
-                      .Bind(static_cast<int64_t>(id), absl::ToUnixNanos(event.time), event.subject,
-                            Blob{event.body})
-                      .Run());
-  const bool full = event_count_ >= options_.events_max;
-  if (full) RETURN_IF_ERROR(DropOldestEvent());
+  uint64_t stored = event_count_;
+  for (size_t i = 0; i < count; ++i) {
+    const EventRecord& event = events[i];
+    RETURN_IF_ERROR(insert
+                        .Bind(static_cast<int64_t>(next_event_id_ + i),
+                              absl::ToUnixNanos(event.time), event.subject, Blob{event.body})
+                        .Run());
+    if (stored >= options_.events_max) {
+      RETURN_IF_ERROR(DropOldestEvent());
+    } else {
+      ++stored;
+    }
+  }
   RETURN_IF_ERROR(transaction.Commit());
-  if (!full) ++event_count_;
-  ++next_event_id_;
-  return id;
+  event_count_ = stored;
+  next_event_id_ += count;
+  return absl::OkStatus();
 }
 
 absl::Status Store::DropOldestEvent() {

@@ -138,6 +138,36 @@ TEST_F(EventLogTest, FollowersAreWokenWhenTheEventCanBeRead) {
   EXPECT_EQ(follower.woken, 2);
 }
 
+TEST_F(EventLogTest, WhatIsStoredSoonKeepsItsTimeAndItsPlace) {
+  CountingFollower follower;
+  log_->AddFollower(&follower);
+  const absl::Time began = clock_.Wall();
+  log_->AppendSoon(CoordinatorEvent(v1::EVENT_TYPE_JOB_STARTED, "one"));
+  clock_.Advance(EventLog::kSoon);
+  log_->AppendSoon(CoordinatorEvent(v1::EVENT_TYPE_JOB_ENDED, "two"));
+  EXPECT_EQ(follower.woken, 0);
+  log_->Flush();
+  EXPECT_EQ(follower.woken, 1);
+  log_->Flush();
+  EXPECT_EQ(follower.woken, 1) << "there is nothing new";
+  log_->AppendSoon(CoordinatorEvent(v1::EVENT_TYPE_JOB_STARTED, "three"));
+  Append("four");
+  log_->AppendSoon(CoordinatorEvent(v1::EVENT_TYPE_JOB_ENDED, "five"));
+  const auto page = Read();
+  EXPECT_THAT(Reasons(page), ElementsAre("one", "two", "three", "four", "five"))
+      << "who reads has not to wait";
+  ASSERT_FALSE(page.events.empty());
+  EXPECT_EQ(absl::FromUnixSeconds(page.events[0].time().seconds()) +
+                absl::Nanoseconds(page.events[0].time().nanos()),
+            began);
+}
+
+TEST_F(EventLogTest, WhatIsStoredSoonIsStoredAtTheEnd) {
+  log_->AppendSoon(CoordinatorEvent(v1::EVENT_TYPE_JOB_ENDED, "one"));
+  Open();
+  EXPECT_THAT(Reasons(Read()), ElementsAre("one"));
+}
+
 TEST_F(EventLogTest, AFollowerMayLeaveAndTakeAnotherWithItWhileItIsTold) {
   CountingFollower first;
   CountingFollower second;
