@@ -75,7 +75,7 @@ struct SchedulerLimits {
   // Near the end, chunks do not get shorter than this.
   SteadyDuration chunk_time_min = std::chrono::microseconds(500);
   // What the first chunks of a job take whose kind has run before.
-  SteadyDuration presumed_chunk_time = std::chrono::milliseconds(1);
+  SteadyDuration presumed_chunk_time = std::chrono::milliseconds(5);
   // Kinds of jobs that are remembered for each server.
   size_t kinds_max = 1000;
   uint64_t chunk_inputs_max = 1 << 20;
