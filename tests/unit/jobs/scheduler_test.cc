@@ -103,7 +103,7 @@ TEST_F(SchedulerTest, AJobOfAKnownKindStartsWithMoreThanOneInput) {
   second.kind = "task";
   scheduler_.AddJob(std::move(second));
   EXPECT_EQ(In(worker), 2u);
-  EXPECT_EQ(pool_[worker].chunks.front().count, 100u);  // 1 ms
+  EXPECT_EQ(pool_[worker].chunks.front().count, 500u);  // 5 ms
   JobPlan other = Plan(3, 10'000);
   other.kind = "other";
   other.priority = 1;
