@@ -174,6 +174,9 @@ LineEditor::Result LineEditor::Read(std::string* line) {
   line->clear();
   const InterruptFlag flag;
   int count = 0;
+  // libedit shows the prompt first, and only then turns the terminal's echo off: what is typed in
+  // between would be shown by the terminal, and libedit would not know of it.
+  ::el_set(impl_->edit, EL_PREP_TERM, 1);
   const char* text = ::el_gets(impl_->edit, &count);
   if (interrupted != 0) {
     Print("^C\n");

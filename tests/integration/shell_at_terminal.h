@@ -38,6 +38,7 @@ class ShellAtTerminal {
       return screen.Row(screen.cursor_row()) == "$" && screen.cursor_column() == 2;
     };
     EXPECT_TRUE(terminal_.WaitUntil(at_prompt)) << "no prompt:\n" << terminal_.screen().Text();
+    EXPECT_FALSE(terminal_.Echoes()) << "what is typed now is shown by the terminal, too";
   }
   // Types a command and waits until it has ended.
   void Command(absl::string_view line) {

@@ -152,6 +152,12 @@ absl::optional<int> TerminalProcess::Wait(absl::Duration timeout) {
   return status_;
 }
 
+bool TerminalProcess::Echoes() const {
+  termios settings{};
+  EXPECT_EQ(tcgetattr(master_.get(), &settings), 0) << strerror(errno);
+  return (settings.c_lflag & ECHO) != 0;
+}
+
 bool TerminalProcess::SettingsRestored() const { return Settings(master_.get()) == settings_; }
 
 }  // namespace center::itest

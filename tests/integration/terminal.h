@@ -63,6 +63,8 @@ class TerminalProcess {
   absl::optional<int> Wait(absl::Duration timeout = absl::Seconds(20));
   // The terminal's settings are those with which the program was started.
   bool SettingsRestored() const;
+  // The terminal shows what is typed, because nobody has told it not to.
+  bool Echoes() const;
 
  private:
   // Reads what is there.

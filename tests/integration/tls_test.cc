@@ -120,7 +120,7 @@ TEST_F(TlsFleetTest, EachMistakeHasItsMessage) {
   EXPECT_TRUE(CoordinatorSays("the other side does not trust our certificate"));
 
   const RunResult old = mistake(ours_.Issue("old", {}, {.end = -absl::Minutes(1)}));
-  EXPECT_EQ(old.exit_code, 2);
+  EXPECT_EQ(old.exit_code, 2) << old.err;
   EXPECT_THAT(old.err, HasSubstr("old.pem: the certificate has expired, on "));
 
   rpc::TlsFiles keyless = person_;
@@ -131,7 +131,7 @@ TEST_F(TlsFleetTest, EachMistakeHasItsMessage) {
 
   address_.replace(0, std::string("127.0.0.1").size(), "localhost");
   const RunResult name = mistake(person_);
-  EXPECT_EQ(name.exit_code, 3);
+  EXPECT_EQ(name.exit_code, 3) << name.err;
   EXPECT_THAT(name.err, HasSubstr("shows a certificate for 127.0.0.1, center://coordinator, and "
                                   "not for localhost"));
   EXPECT_TRUE(CoordinatorSays("as when it is not for the name that was called"));
