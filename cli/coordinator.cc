@@ -152,6 +152,12 @@ absl::Status Start(Context& outer, const StartFlags& flags) {
   RETURN_IF_ERROR(
       RequireFormat(outer, {Format::kTable, Format::kJson, Format::kYaml, Format::kName}));
   Context context(GlobalsOfStarted(outer, flags), outer.dependencies());
+  if (const auto at = ParseNetAddress(context.address());
+      at.ok() && !at->is_unix && at->port == 0) {
+    return UsageError(absl::StrCat("--listen ", context.address(),
+                                   ": nobody could tell which port the kernel has chosen; ",
+                                   "name one, or add a unix socket: --listen unix:/path"));
+  }
   const auto running = AskCoordinator(context, kProbeTimeout);
   if (running.ok()) {
     return WithHint(absl::AlreadyExistsError(

@@ -289,7 +289,7 @@ class Fleet final : public supervision::Observer {
   void ScaleNow(const std::string& name, uint32_t workers, bool now, const Done& done);
   void AnswerScaleWaiters(Entry& entry);
   void UpdateChecked(const v1::UpdateServerRequest& request,
-                     Answer<v1::UpdateServerResponse> answer);
+                     const Answer<v1::UpdateServerResponse>& answer);
   absl::Status StoreUpdate(Entry& entry, const SpecUpdate& update);
   void CarryOut(const std::string& name, const SpecUpdate& update, bool roll,
                 Answer<uint32_t> answer);

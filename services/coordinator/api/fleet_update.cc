@@ -49,11 +49,11 @@ void Fleet::UpdateServer(const v1::UpdateServerRequest& request, SteadyTime dead
             return RollGoesOn(name, "the settings are stored; its workers are being replaced");
           },
           std::move(answer)),
-      [&](Answer<Response> finish) { UpdateChecked(request, std::move(finish)); });
+      [&](const Answer<Response>& finish) { UpdateChecked(request, finish); });
 }
 
 void Fleet::UpdateChecked(const v1::UpdateServerRequest& request,
-                          Answer<v1::UpdateServerResponse> answer) {
+                          const Answer<v1::UpdateServerResponse>& answer) {
   const std::string name = ServerNameOrDefault(request.name());
   const auto found = servers_.find(name);
   if (found == servers_.end()) return answer(ServerNotFound(name));

@@ -175,6 +175,12 @@ TEST_F(ErrorsCommandTest, NoCoordinatorIsExitCodeThreeForEveryCommandThatAsksIt)
   }
 }
 
+TEST_F(ErrorsCommandTest, ACoordinatorThatNobodyCouldFindIsNotStarted) {
+  const CliResult result = Run({"coordinator", "start", "--listen", "127.0.0.1:0"});
+  EXPECT_EQ(result.exit_code, kExitUsage);
+  EXPECT_THAT(result.err, AllOf(HasSubstr("--listen 127.0.0.1:0"), HasSubstr("unix:/path")));
+}
+
 TEST_F(ErrorsCommandTest, StatusOfAStoppedOrFailedServerIsShownAndExitsWithThree) {
   v1::Server& server = coordinator_.servers.servers.emplace_back();
   server.set_name("games");
