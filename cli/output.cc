@@ -175,6 +175,7 @@ std::string Table::Render(const Style& style, bool header) const {
   std::string out;
   if (header) {
     std::vector<Cell> headers;
+    headers.reserve(columns_.size());
     for (const Column& column : columns_) headers.emplace_back(column.header, Color::kBold);
     AppendRow(headers, widths, style, &out);
   }

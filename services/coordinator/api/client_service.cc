@@ -10,8 +10,9 @@ namespace {
 template <typename Response>
 void FinishCall(grpc::ServerUnaryReactor* reactor, Response* response,
                 absl::StatusOr<Response> result) {
+  const grpc::Status status = rpc::ToGrpc(result.status());
   if (result.ok()) *response = *std::move(result);
-  reactor->Finish(rpc::ToGrpc(result.status()));
+  reactor->Finish(status);
 }
 
 // Writes a result that is the client in the response.

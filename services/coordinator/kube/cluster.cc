@@ -133,13 +133,13 @@ ListWatch::Handlers Cluster::PodHandlers() {
     for (const Json& object : objects) {
       if (auto pod = Accept(ParsePod(object))) pods.push_back(*std::move(pod));
     }
-    post_([this, pods = std::move(pods)]() mutable { backend_->OnPods(std::move(pods)); });
+    post_([this, pods = std::move(pods)] { backend_->OnPods(pods); });
   };
   handlers.on_change = [this](ListWatch::Change change, const Json& object) {
     auto pod = Accept(ParsePod(object));
     if (!pod.has_value()) return;
-    post_([this, change, pod = *std::move(pod)]() mutable {
-      if (change == ListWatch::Change::kPut) return backend_->OnPod(std::move(pod));
+    post_([this, change, pod = *std::move(pod)] {
+      if (change == ListWatch::Change::kPut) return backend_->OnPod(pod);
       backend_->OnPodGone(pod);
     });
   };

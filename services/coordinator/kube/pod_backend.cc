@@ -67,15 +67,15 @@ void PodBackend::OnStatefulSetGone(const StatefulSet& set) {
   TellOutside();
 }
 
-void PodBackend::OnPods(std::vector<Pod> all) {
+void PodBackend::OnPods(const std::vector<Pod>& all) {
   const Scope scope(*this);
   std::map<std::string, std::map<uint32_t, Pod>> before = std::exchange(pods_, {});
   pods_known_ = true;
-  for (Pod& pod : all) {
+  for (const Pod& pod : all) {
     if (auto server = before.find(pod.server); server != before.end()) {
       server->second.erase(pod.ordinal);
     }
-    OnPod(std::move(pod));
+    OnPod(pod);
   }
   for (const auto& [server, gone] : before) {
     for (const auto& [ordinal, pod] : gone) {
@@ -89,7 +89,7 @@ void PodBackend::OnPods(std::vector<Pod> all) {
   TellOutside();
 }
 
-void PodBackend::OnPod(Pod pod) {
+void PodBackend::OnPod(const Pod& pod) {
   const Scope scope(*this);
   const std::string worker = absl::StrCat(pod.server, "/", pod.ordinal);
   const Pod& known = pods_[pod.server][pod.ordinal] = pod;

@@ -57,8 +57,8 @@ class PodBackend final : public supervision::Backend {
   void OnStatefulSets(std::vector<StatefulSet> all);
   void OnStatefulSet(StatefulSet set);
   void OnStatefulSetGone(const StatefulSet& set);
-  void OnPods(std::vector<Pod> all);
-  void OnPod(Pod pod);
+  void OnPods(const std::vector<Pod>& all);
+  void OnPod(const Pod& pod);
   void OnPodGone(const Pod& pod);
 
   bool Launches() const override { return false; }

@@ -2,6 +2,7 @@
 
 #include <yaml.h>
 
+#include <algorithm>
 #include <string>
 
 #include "absl/status/status.h"
@@ -45,7 +46,8 @@ class YamlText {
  private:
   static int Read(void* data, unsigned char* buffer, size_t size, size_t* read) {
     auto* rest = static_cast<absl::string_view*>(data);
-    *read = rest->copy(static_cast<char*>(static_cast<void*>(buffer)), size);
+    *read = std::min(size, rest->size());
+    std::copy_n(rest->begin(), *read, buffer);
     rest->remove_prefix(*read);
     return 1;
   }

@@ -32,7 +32,7 @@ absl::StatusOr<v1::StreamPayloadsRequest> ParseRequest(const grpc::ByteBuffer& b
 
 PayloadRelay::PayloadRelay(WorkerDirectory& directory, SubscriptionStore store,
                            std::function<void(absl::string_view server)> on_committed,
-                           Options options, Clock& clock)
+                           const Options& options, Clock& clock)
     : directory_(directory),
       store_(std::move(store)),
       on_committed_(std::move(on_committed)),

@@ -70,7 +70,7 @@ class PayloadRelay final
   // `on_committed(server)` is called after a subscription of the server was committed or deleted,
   // on the relay's own thread: what the workers must keep may have changed.
   PayloadRelay(WorkerDirectory& directory, SubscriptionStore store,
-               std::function<void(absl::string_view server)> on_committed, Options options,
+               std::function<void(absl::string_view server)> on_committed, const Options& options,
                Clock& clock = RealClock());
   PayloadRelay(WorkerDirectory& directory, SubscriptionStore store,
                std::function<void(absl::string_view server)> on_committed)

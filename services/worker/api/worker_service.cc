@@ -33,7 +33,7 @@ absl::StatusOr<v1::StreamPayloadsRequest> ParseRequest(const grpc::ByteBuffer& b
 
 }  // namespace
 
-WorkerService::WorkerService(Options options, absl::optional<Payloads> payloads,
+WorkerService::WorkerService(Options options, const absl::optional<Payloads>& payloads,
                              ComputeHost& compute, Clock& clock)
     : options_(std::move(options)), payloads_(payloads), compute_(compute), clock_(clock) {
   if (!payloads_.has_value()) return;

@@ -32,7 +32,7 @@ class WorkerService final
   };
 
   // What it is given outlives the service. Without `payloads` there are none to be streamed.
-  WorkerService(Options options, absl::optional<Payloads> payloads, ComputeHost& compute,
+  WorkerService(Options options, const absl::optional<Payloads>& payloads, ComputeHost& compute,
                 Clock& clock);
 
   grpc::ServerWriteReactor<grpc::ByteBuffer>* StreamPayloads(
