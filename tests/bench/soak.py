@@ -4,9 +4,9 @@
 Two workers are sent 100-byte lines as fast as they take them while a subscriber of the coordinator reads and counts
 everything (`centerctl bench ingest --subscribers 1`). Every second the resident memory and the open descriptors of
 the coordinator and of each worker are looked at. A process is flat when what it held in the second half is at most a
-tenth and 4 MiB above what it held in the first half (medians: how far a subscriber lags comes and goes, and with it a
-buffer of bounded size), without the first tenth, in which caches and retention fill up; and when it has at most 8
-descriptors more (segments that are read or changed just then). The most that it ever held is shown beside it. With
+tenth and 4 MiB above what it held in the first half, and it has at most 8 descriptors more (medians: how far a
+subscriber lags comes and goes, and with it a buffer of bounded size and the segments that are open for it), without
+the first tenth, in which caches and retention fill up. The most that it ever held is shown beside it. With
 `-o json` every look is in the output.
 
   tests/bench/soak.py [--build build] [--duration 600] [--subscribers 1] [-o table|json]
@@ -40,7 +40,7 @@ class Process:
 
     def between(self, begin, end):
         looks = [look for look in self.looks if begin <= look[0] <= end] or self.looks[-1:]
-        return statistics.median(look[1] for look in looks), max(look[2] for look in looks)
+        return tuple(statistics.median(look[column] for look in looks) for column in (1, 2))
 
     def row(self, duration):
         before, before_fds = self.between(duration / 10, duration / 2)
@@ -90,7 +90,7 @@ def main():
     else:
         print(f"{'PROCESS':<14}{'1ST HALF MiB':>14}{'2ND HALF MiB':>14}{'MOST MiB':>10}{'DESCRIPTORS':>14}  FLAT")
         for row in rows:
-            descriptors = f"{row['firstHalfDescriptors']} -> {row['secondHalfDescriptors']}"
+            descriptors = f"{row['firstHalfDescriptors']:.0f} -> {row['secondHalfDescriptors']:.0f}"
             print(f"{row['process']:<14}{row['firstHalfMiB']:>14.1f}{row['secondHalfMiB']:>14.1f}{row['mostMiB']:>10.1f}{descriptors:>14}"
                   f"  {'yes' if row['flat'] else 'NO'}")
         print(json.dumps(counts))
