@@ -1,5 +1,6 @@
 // `client start|stop|status|list`: processes that send payloads.
 #include <memory>
+#include <utility>
 
 #include "absl/strings/str_cat.h"
 #include "center/v1/client.grpc.pb.h"
@@ -10,6 +11,7 @@
 #include "cli/request_id.h"
 #include "cli/server_print.h"
 #include "cli/views.h"
+#include "cli/watch.h"
 #include "services/common/config/fleet_plan.h"
 #include "services/common/config/spec_fields.h"
 #include "services/common/status_macros.h"
@@ -172,41 +174,45 @@ bool Sends(const v1::Client& client) {
   }
 }
 
-absl::Status ShowClient(Context& context, const std::string& name) {
-  RETURN_IF_ERROR(RequireObjectFormat(context));
-  ASSIGN_OR_RETURN(const v1::Client client, GetClient(context, name));
-  const Format format = context.globals().format;
-  if (format == Format::kDefault || IsTable(format)) {
-    context.out().Append(ClientStatusText(client, format == Format::kWide, context.out_style(),
-                                          context.clock().Wall()));
-  } else {
-    RETURN_IF_ERROR(PrintClient(context, client));
-  }
-  RETURN_IF_ERROR(context.out().Flush());
-  return Sends(client) ? absl::OkStatus() : QuietExit(kExitNotRunning);
+absl::StatusOr<View> AskClient(Context& context, const std::string& name) {
+  ASSIGN_OR_RETURN(v1::Client answer, GetClient(context, name));
+  const auto client = std::make_shared<v1::Client>(std::move(answer));
+  View view;
+  view.names = {client->name()};
+  if (!Sends(*client)) view.result = QuietExit(kExitNotRunning);
+  const bool wide = context.globals().format == Format::kWide;
+  view.text = [client, wide](absl::Time now, const Style& style) {
+    return ClientStatusText(*client, wide, style, now);
+  };
+  view.message = client;
+  return view;
 }
 
-absl::Status ListClients(Context& context) {
-  RETURN_IF_ERROR(RequireObjectFormat(context));
-  v1::ListClientsResponse all;
+absl::StatusOr<View> AskClients(Context& context) {
+  auto all = std::make_shared<v1::ListClientsResponse>();
   v1::ListClientsRequest request;
   request.set_page_size(kClientsPerPage);
   do {
     ASSIGN_OR_RETURN(auto page, context.Call<v1::ClientService>(&Clients::ListClients, request));
     request.set_page_token(page.next_page_token());
-    all.mutable_clients()->MergeFrom(page.clients());
+    all->mutable_clients()->MergeFrom(page.clients());
   } while (!request.page_token().empty());
-  const Format format = context.globals().format;
-  if (IsData(format)) {
-    ASSIGN_OR_RETURN(const std::string text, Render(all, format));
-    context.out().Append(text);
-    return absl::OkStatus();
+  View view;
+  for (const v1::Client& client : all->clients()) view.names.push_back(client.name());
+  if (all->clients().empty()) {
+    view.nothing = "there are no clients yet: start one with `centerctl client start`";
   }
-  if (all.clients().empty() && format != Format::kName) {
-    context.Say("there are no clients yet: start one with `centerctl client start`");
-    return absl::OkStatus();
-  }
-  return PrintClients(context, all.clients());
+  const bool wide = context.globals().format == Format::kWide;
+  view.text = [all, wide](absl::Time now, const Style& style) {
+    return ClientTable(all->clients(), wide, now).Render(style);
+  };
+  view.message = std::move(all);
+  return view;
+}
+
+absl::Status Show(Context& context, const WatchFlags& watch, const Ask& ask) {
+  RETURN_IF_ERROR(RequireObjectFormat(context));
+  return ShowView(context, watch, ask);
 }
 
 std::shared_ptr<std::string> AddClientName(CLI::App* command) {
@@ -273,19 +279,26 @@ void AddClientCommands(CLI::App& root, Selection& selection) {
       "status",
       "Show a client and its processes; exit code 3 when it is stopped, finished or failed");
   auto status_name = AddClientName(status);
+  auto status_watch = AddWatchFlags(status);
   status->footer(
       "Examples:\n"
       "  centerctl client status load\n"
+      "  centerctl client status load --watch\n"
       "  centerctl client status -o json");
-  OnSelected(status, selection,
-             [=](Context& context) { return ShowClient(context, *status_name); });
+  OnSelected(status, selection, [=](Context& context) {
+    return Show(context, *status_watch,
+                [&](Context& asking) { return AskClient(asking, *status_name); });
+  });
 
   CLI::App* list = noun->add_subcommand("list", "List the clients");
+  auto watch = AddWatchFlags(list);
   list->footer(
       "Examples:\n"
       "  centerctl client list\n"
-      "  centerctl client list -o wide");
-  OnSelected(list, selection, ListClients);
+      "  centerctl client list -o wide\n"
+      "  centerctl client list --watch");
+  OnSelected(list, selection,
+             [=](Context& context) { return Show(context, *watch, AskClients); });
 }
 
 }  // namespace center::cli

@@ -75,6 +75,16 @@ void FollowTarget(Load& load, const Flags& flags, const v1::ReportClientResponse
   load.SetTarget(std::move(target));
 }
 
+// Gets out of the way of workers that drain, and of a server that is stopped. `drains`: as told last.
+void MakeWay(Load& load, const v1::ReportClientResponse& answer,
+             absl::optional<uint64_t>* drains) {
+  // The first answer tells of drains that were before these connections; a new coordinator counts
+  // from nothing.
+  if (drains->has_value() && answer.drains() > **drains) load.Renew();
+  *drains = answer.drains();
+  load.Hold(answer.hold());
+}
+
 // SIGTERM and SIGINT: end in order; a second one: at once.
 void WatchSignals(asio::signal_set& signals, const std::function<void(int)>& end) {
   signals.async_wait([&signals, &end](const asio::error_code& error, int number) {
@@ -126,6 +136,7 @@ int Main(int argc, char** argv) {
   bool ending = false;
   int exit_code = 0;
   SteadyTime answered = RealClock().Steady();  // when the coordinator was there last
+  absl::optional<uint64_t> drains;             // as it told then
   std::unique_ptr<Reporter> reporter;
   std::shared_ptr<const rpc::Tls> tls;
   if (flags.tls.given()) {
@@ -145,6 +156,7 @@ int Main(int argc, char** argv) {
                                  asio::post(io, [&, answer] {
                                    answered = RealClock().Steady();
                                    FollowTarget(load, flags, answer);
+                                   MakeWay(load, answer, &drains);
                                  });
                                },
                            .on_unknown =

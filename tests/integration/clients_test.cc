@@ -198,22 +198,47 @@ TEST_F(ClientsTest, ASaturatingClientStopsPromptlyAndLosesNothing) {
       << Received() << " of " << stats.payloads_sent();
 }
 
-TEST_F(ClientsTest, AServerThatComesBackElsewhereIsFoundAgain) {
-  v1::ServerSpec impatient = SmallSpec();
-  *impatient.mutable_drain_timeout() = google::protobuf::util::TimeUtil::SecondsToDuration(1);
-  fleet_.MustStart("default", impatient);
+// A server that waits for longer than any call here for those who do not end by themselves.
+v1::ServerSpec PatientSpec(uint32_t workers) {
+  v1::ServerSpec spec = SmallSpec();
+  spec.set_workers(workers);
+  *spec.mutable_drain_timeout() = google::protobuf::util::TimeUtil::SecondsToDuration(600);
+  return spec;
+}
+
+TEST_F(ClientsTest, AServerThatStopsNeedNotWaitForItsClientsAndIsFoundAgainElsewhere) {
+  fleet_.MustStart("default", PatientSpec(1));
   Start(Rate(200));
   const pid_t pid = Pid();
   ASSERT_TRUE(WaitFor([&] { return Get().stats().payloads_sent() > 0; }));
   ASSERT_TRUE(fleet_.StopServer("default", /*now=*/false).ok());
-  ASSERT_TRUE(WaitFor([&] { return Get().stats().errors() > 0; }));
-  EXPECT_THAT(Get().detail(), HasSubstr("has no connection"));
-  const uint64_t sent = Get().stats().payloads_sent();
+  ASSERT_TRUE(WaitFor([&] { return Get().stats().connections() == 0; }));
+  EXPECT_THAT(Get().detail(), HasSubstr("server default is stopped"));
+  const v1::ClientStats stats = Get().stats();
+  EXPECT_EQ(stats.payloads_acknowledged(), stats.payloads_sent());
+  EXPECT_EQ(stats.errors(), 0u) << stats.last_error();
   fleet_.MustStart("default", SmallSpec());
-  EXPECT_TRUE(WaitFor([&] { return Get().stats().payloads_sent() > sent; }));
+  EXPECT_TRUE(WaitFor([&] { return Get().stats().payloads_sent() > stats.payloads_sent(); }));
   EXPECT_EQ(Get().address(), fleet_.GetServer("default")->address());
-  EXPECT_GE(Get().stats().reconnects(), 1u);
+  EXPECT_EQ(Get().stats().errors(), 0u) << Get().stats().last_error();
+  EXPECT_EQ(Get().detail(), "");
   EXPECT_EQ(Pid(), pid);
+}
+
+TEST_F(ClientsTest, WorkersThatAreReplacedNeedNotWaitForTheirClients) {
+  fleet_.MustStart("default", PatientSpec(2));
+  v1::ClientSpec spec = Rate(200);
+  spec.set_connections(4);
+  Start(spec);
+  ASSERT_TRUE(WaitFor([&] { return Get().stats().payloads_sent() > 0; }));
+  const RunResult restart = fleet_.Ctl({"server", "restart", "--timeout", "60s"});
+  ASSERT_EQ(restart.exit_code, 0) << restart.err;
+  ASSERT_EQ(fleet_.Ctl({"server", "scale", "1", "--yes"}).exit_code, 0);
+  EXPECT_TRUE(WaitFor([&] { return Get().stats().connections() == 4; }));
+  EXPECT_EQ(Get().stats().errors(), 0u) << Get().stats().last_error();
+  const auto stopped = Stop();
+  ASSERT_TRUE(stopped.ok()) << stopped.status();
+  EXPECT_EQ(stopped->stats().payloads_acknowledged(), stopped->stats().payloads_sent());
 }
 
 }  // namespace

@@ -63,6 +63,7 @@ struct Load::Connection {
   void Begin() {
     sent = 0;
     peer_ended = false;
+    renew = false;
     broken.clear();
     watching = true;
   }
@@ -75,6 +76,7 @@ struct Load::Connection {
   Framing framing = Framing::kLine;  // as of the target that it is connected to
   bool watching = false;             // its reader runs
   bool peer_ended = false;           // it has sent its end: it wants no more
+  bool renew = false;                // it is to be ended, and made anew
   asio::error_code broken;
 };
 
@@ -90,6 +92,10 @@ struct Load::Shared : std::enable_shared_from_this<Load::Shared> {
             kBurstBytesOfAllMax / std::max(options.connections, 1U), 4096, kBurstBytesMax))) {}
 
   bool Finished() const { return stopping || left == 0; }
+  bool Sends(const Connection& connection) const {
+    return !Finished() && !hold && !connection.renew && !connection.peer_ended &&
+           !connection.broken;
+  }
   void Failed(const std::string& what);
   // It has been connected, or refused.
   void Tried(Connection& connection);
@@ -112,6 +118,7 @@ struct Load::Shared : std::enable_shared_from_this<Load::Shared> {
   Payloads payloads;
   uint64_t left;  // payloads that may still be sent
   bool stopping = false;
+  bool hold = false;
   bool at_once = false;
   std::vector<std::shared_ptr<Connection>> connections;
   size_t alive = 0;
@@ -208,7 +215,7 @@ asio::awaitable<void> Load::Shared::Watch(std::shared_ptr<Connection> connection
 
 asio::awaitable<void> Load::Shared::Send(Connection& connection) {
   std::string burst;
-  while (!Finished() && !connection.peer_ended && !connection.broken) {
+  while (Sends(connection)) {
     const uint64_t count = Compose(connection, &burst);
     if (count == 0) {
       co_await Wait(connection, connection.pacer.has_value() ? connection.pacer->NextTime()
@@ -263,6 +270,7 @@ asio::awaitable<void> Load::Shared::Run(std::shared_ptr<Connection> connection) 
   };
   while (!Finished()) {
     if (backoff > SteadyDuration::zero()) co_await Wait(*connection, Now() + backoff);
+    while (hold && !Finished()) co_await Wait(*connection, SteadyTime::max());
     if (Finished()) break;
     const std::string address = NetAddress{.host = target.host, .port = target.port}.ToString();
     const asio::error_code refused = co_await Connect(*connection);
@@ -279,6 +287,7 @@ asio::awaitable<void> Load::Shared::Run(std::shared_ptr<Connection> connection) 
     Tried(*connection);
     asio::co_spawn(io, Watch(connection), asio::detached);
     co_await Send(*connection);
+    const bool asked = hold || connection->renew;
     const bool in_order = co_await End(*connection);
     --stats.connections;
     connection->Close();
@@ -289,7 +298,7 @@ asio::awaitable<void> Load::Shared::Run(std::shared_ptr<Connection> connection) 
       fail(absl::StrCat("the connection to ", address, " broke: ",
                         connection->broken ? connection->broken.message()
                                            : "the server did not read it to its end"));
-    } else if (!Finished() && Now() - since < kLivedForAWhile) {
+    } else if (!Finished() && !asked && Now() - since < kLivedForAWhile) {
       backoff = std::clamp(2 * backoff, options.backoff_min, options.backoff_max);
     }
   }
@@ -345,6 +354,18 @@ void Load::SetTarget(LoadTarget target) {
   shared_->target = std::move(target);
   if (!moved) return;
   // Who waits to try the old place again need not.
+  for (const auto& connection : shared_->connections) connection->Wake();
+}
+
+void Load::Renew() {
+  for (const auto& connection : shared_->connections) {
+    connection->renew = true;
+    connection->Wake();
+  }
+}
+
+void Load::Hold(bool hold) {
+  if (std::exchange(shared_->hold, hold) == hold) return;
   for (const auto& connection : shared_->connections) connection->Wake();
 }
 

@@ -5,8 +5,9 @@
 //
 //     CONNECTING ─▶ SENDING ── count reached, Stop ──▶ ENDING (half-closed) ── EOF ──▶ done
 //        ▲  │ refused  │ broken: an error        │
-//        └──┴─ backoff ┘                         └─ the server half-closes first (it drains):
-//                                                   ends in order as well, then connects again
+//        └──┴─ backoff ┘                         └─ the server half-closes first, or drains as its
+//                                                   coordinator tells (Renew, Hold): ends in order
+//                                                   as well, then connects again
 //
 // A connection that ended in order was read to its end by the server: its payloads are
 // acknowledged. TCP tells nothing of the others.
@@ -79,6 +80,10 @@ class Load {
   void Stop(bool now);
   // Connections made from now on go there.
   void SetTarget(LoadTarget target);
+  // Ends the connections that are open in order, and makes them anew.
+  void Renew();
+  // True: ends the connections that are open in order, and makes none until it is false.
+  void Hold(bool hold);
   const LoadStats& stats() const;
 
  private:

@@ -108,6 +108,8 @@ absl::StatusOr<v1::ReportClientResponse> ClientFleet::Report(
   v1::ReportClientResponse response;
   response.set_address(entry->target.address);
   response.set_framing(FramingOf(*entry));
+  response.set_hold(entry->target.stopping);
+  response.set_drains(entry->target.drains);
   return response;
 }
 

@@ -78,6 +78,11 @@ std::string ClientFleet::DetailOf(const Entry& entry) const {
   if (!entry.detail.empty()) return entry.detail;
   if (entry.run != Run::kSupervised) return "";
   std::vector<std::string> parts;
+  const bool held = entry.target.stopping;
+  if (held) {
+    parts.push_back(absl::StrCat("server ", entry.spec.server(),
+                                 " is stopped: it goes on sending when that runs again"));
+  }
   for (const SlotView& slot : supervisor_.Slots(entry.record.name)) {
     const std::string process = WorkerName(entry.record.name, slot.slot);
     if (slot.state == SlotState::kBackoff || slot.state == SlotState::kFailed ||
@@ -88,7 +93,7 @@ std::string ClientFleet::DetailOf(const Entry& entry) const {
       }
       parts.push_back(std::move(part));
     } else if (const auto seat = entry.seats.find(slot.slot);
-               slot.state == SlotState::kReady && seat != entry.seats.end() &&
+               !held && slot.state == SlotState::kReady && seat != entry.seats.end() &&
                seat->second.stats.connections() == 0 && !seat->second.stats.last_error().empty()) {
       parts.push_back(absl::StrCat(process, " has no connection: ", seat->second.stats.last_error(),
                                    "; it tries again"));

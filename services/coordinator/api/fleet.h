@@ -73,6 +73,8 @@ struct ServerTarget {
   std::string address;  // "127.0.0.1:5000"
   v1::Framing framing = v1::FRAMING_LINE;
   bool running = false;  // or about to
+  bool stopping = false;  // or stopped, because somebody wants it so
+  uint64_t drains = 0;    // how often its workers have begun to drain
 };
 
 class Fleet final : public supervision::Observer {
@@ -200,6 +202,7 @@ class Fleet final : public supervision::Observer {
     int64_t pid = 0;                   // the process in the store
     bool adopted = false;              // it was launched by an earlier coordinator
     bool handed_over = false;          // and has brought what it kept
+    bool draining = false;             // and is counted as such
     v1::WorkerStats stats;
     absl::optional<uint64_t> committed_offset;  // as the worker was told; absent: no subscription
   };
@@ -221,6 +224,7 @@ class Fleet final : public supervision::Observer {
     ScopedFd listener;
     ScopedFd scoreboard;
     std::map<uint32_t, Seat> seats;
+    uint64_t drains = 0;  // how often one of them has begun to
     bool held = false;
     bool rebinding = false;                         // held: the port is being bound anew
     SteadyTime held_until;                          // held: then it is tried at the latest

@@ -182,7 +182,9 @@ absl::StatusOr<ServerTarget> Fleet::FindTarget(const std::string& name) const {
       .address =
           NetAddress{.host = entry.spec.host(), .port = static_cast<uint16_t>(port)}.ToString(),
       .framing = entry.spec.framing(),
-      .running = runs};
+      .running = runs,
+      .stopping = !entry.record.desired_running,
+      .drains = entry.drains};
 }
 
 absl::StatusOr<v1::ListServersResponse> Fleet::ListServers(

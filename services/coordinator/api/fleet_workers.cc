@@ -134,6 +134,9 @@ void Fleet::OnSlotChanged(absl::string_view server, const supervision::SlotView&
     seat.adopted = seat.handed_over = false;
     RecordProcess(name, slot, seat);
   }
+  const bool draining = slot.state == supervision::SlotState::kDraining;
+  if (draining && !seat.draining) ++found->second.drains;
+  seat.draining = draining;
   dirty_.insert(name);
   ScheduleSettle();
 }

@@ -190,6 +190,55 @@ TEST_F(LoadTest, AnOpenConnectionKeepsItsFraming) {
   EXPECT_EQ(ReadToEnd(socket), "STRING|1\nSTRING|2\n");
 }
 
+TEST_F(LoadTest, RenewEndsWhatIsOpenInOrderAndConnectsAnewAtOnce) {
+  options_.pace = PaceKind::kInterval;
+  options_.interval = std::chrono::hours(1);
+  options_.backoff_min = options_.backoff_max = std::chrono::hours(1);
+  Start();
+  ScopedFd first = Accept();
+  ASSERT_TRUE(RunUntil([this] { return load_->stats().payloads_sent == 1; }));
+  load_->Renew();
+  EXPECT_EQ(ReadToEnd(first), "JSON|{\"proto_cnt\": 1}\n");
+  first.Reset();
+  const ScopedFd second = Accept();
+  EXPECT_TRUE(RunUntil([this] { return load_->stats().connections == 1; }));
+  EXPECT_EQ(load_->stats().payloads_acknowledged, 1u);
+  EXPECT_EQ(load_->stats().errors, 0u);
+  EXPECT_EQ(load_->stats().reconnects, 0u) << "nothing had broken";
+}
+
+TEST_F(LoadTest, HoldEndsWhatIsOpenAndMakesNothingUntilItIsOver) {
+  options_.backoff_min = options_.backoff_max = std::chrono::hours(1);
+  Start();
+  ScopedFd first = Accept();
+  ASSERT_TRUE(RunUntil([this] { return load_->stats().payloads_sent > 0; }));
+  load_->Hold(true);
+  ReadToEnd(first);
+  first.Reset();
+  ASSERT_TRUE(RunUntil([this] { return load_->stats().connections == 0; }));
+  EXPECT_EQ(load_->stats().payloads_acknowledged, load_->stats().payloads_sent);
+  // Everything that is ready has been done, and nobody has connected.
+  for (int turn = 0; turn < 3; ++turn) {
+    io_.restart();
+    io_.run_for(std::chrono::milliseconds(1));
+  }
+  pollfd waiting{listener_.get(), POLLIN, 0};
+  EXPECT_EQ(::poll(&waiting, 1, 0), 0);
+  load_->Hold(false);
+  const ScopedFd second = Accept();
+  EXPECT_EQ(load_->stats().errors, 0u);
+}
+
+TEST_F(LoadTest, StopEndsOneThatIsHeld) {
+  Start();
+  ScopedFd first = Accept();
+  load_->Hold(true);
+  ReadToEnd(first);
+  first.Reset();
+  load_->Stop(/*now=*/false);
+  EXPECT_TRUE(RunUntil([this] { return ended_; }));
+}
+
 TEST_F(LoadTest, StopEndsInOrderAndStopNowAtOnce) {
   options_.pace = PaceKind::kInterval;
   options_.interval = std::chrono::hours(1);

@@ -270,6 +270,20 @@ TEST_F(ClientFleetTest, AReportIsAnsweredWithWhereTheServerIsNow) {
   EXPECT_EQ(Report("default/0")->address(), "127.0.0.1:6000");
 }
 
+TEST_F(ClientFleetTest, AReportIsAnsweredWithWhetherTheServerDrains) {
+  StartRunning(Request());
+  EXPECT_FALSE(Report("default/0")->hold());
+  servers_["default"].drains = 3;
+  EXPECT_EQ(Report("default/0")->drains(), 3u);
+  servers_["default"].stopping = true;
+  EXPECT_TRUE(Report("default/0")->hold());
+  EXPECT_EQ(fleet_->GetClient("default")->detail(),
+            "server default is stopped: it goes on sending when that runs again");
+  servers_["default"].stopping = false;
+  EXPECT_FALSE(Report("default/0")->hold());
+  EXPECT_EQ(fleet_->GetClient("default")->detail(), "");
+}
+
 TEST_F(ClientFleetTest, ListsComeInPages) {
   for (const char* name : {"c", "a", "b"}) StartLater(Request(1, name));
   v1::ListClientsRequest request;

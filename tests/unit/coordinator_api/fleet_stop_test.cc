@@ -10,11 +10,15 @@ TEST_F(FleetTest, StopDrainsAndAnswersWhenTheLastWorkerHasEnded) {
   ASSERT_TRUE(Start(StartRequest(2)).ok());
   const auto line0 = MakeReady(0);
   const auto line1 = MakeReady(1);
+  EXPECT_FALSE(fleet_->FindTarget("default")->stopping);
+  EXPECT_EQ(fleet_->FindTarget("default")->drains, 0u);
   const int64_t pid0 = Pid(0);
   const int64_t pid1 = Pid(1);
   const auto port = static_cast<uint16_t>(Get().spec().port());
   auto answer = StopLater(v1::StopServerRequest());
   EXPECT_FALSE(answer->has_value());
+  EXPECT_TRUE(fleet_->FindTarget("default")->stopping);
+  EXPECT_EQ(fleet_->FindTarget("default")->drains, 2u);
   EXPECT_THAT(line0->said, Contains("drain"));
   EXPECT_EQ(Get().state(), v1::SERVER_STATE_DRAINING);
   EXPECT_FALSE(store_->GetServer("default")->desired_running);
