@@ -2,6 +2,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "cli/consent.h"
 #include "cli/views.h"
 #include "services/common/config/client_spec.h"
 #include "services/common/text.h"
@@ -15,27 +16,12 @@ std::string AgeSince(const google::protobuf::Timestamp& since, absl::Time now) {
   return since.seconds() == 0 ? "-" : FormatAge(now - ToTime(since));
 }
 
-// A server by its name, an address as it is.
-std::string TargetText(const v1::ClientSpec& spec) {
-  return spec.address().empty() ? spec.server() : spec.address();
-}
-
 std::string SizeText(uint64_t bytes) {
   return bytes == 0 ? std::string("as they come") : FormatByteSize(bytes);
 }
 
 Table::Cell ErrorsCell(const v1::ClientStats& stats) {
   return {FormatCount(stats.errors()), stats.errors() == 0 ? Color::kNone : Color::kYellow};
-}
-
-Table::Cell ProcessStateCell(v1::WorkerState state) {
-  v1::Worker worker;
-  worker.set_state(state);
-  return StateCell(worker);
-}
-
-std::string Plural(uint64_t count, absl::string_view one, absl::string_view many) {
-  return absl::StrCat(FormatCount(count), " ", count == 1 ? one : many);
 }
 
 }  // namespace
@@ -53,6 +39,16 @@ Table::Cell StateCell(v1::ClientState state) {
     default:
       return {text, Color::kYellow};
   }
+}
+
+Table::Cell StateCell(v1::WorkerState state) {
+  v1::Worker worker;
+  worker.set_state(state);
+  return StateCell(worker);
+}
+
+std::string TargetText(const v1::ClientSpec& spec) {
+  return TextOrDash(spec.address().empty() ? spec.server() : spec.address());
 }
 
 std::string PaceText(const v1::Pace& pace) {
@@ -105,7 +101,7 @@ Table ClientTable(const google::protobuf::RepeatedPtrField<v1::Client>& clients,
     const v1::ClientSpec& spec = client.spec();
     std::vector<Table::Cell> row = {client.name(),
                                     StateCell(client.state()),
-                                    TextOrDash(TargetText(spec)),
+                                    TargetText(spec),
                                     RunningCount(client),
                                     FormatCount(stats.connections()),
                                     FormatCount(stats.payloads_sent()),
@@ -148,7 +144,7 @@ Table ClientProcessTable(const google::protobuf::RepeatedPtrField<v1::ClientProc
     const v1::ClientStats& stats = process.stats();
     std::vector<Table::Cell> row = {
         process.name(),
-        ProcessStateCell(process.state()),
+        StateCell(process.state()),
         process.pid() == 0 ? std::string("-") : absl::StrCat(process.pid()),
         FormatCount(stats.connections()),
         FormatCount(stats.payloads_sent()),
@@ -174,7 +170,7 @@ std::string ClientStatusText(const v1::Client& client, bool wide, const Style& s
   const v1::ClientSpec& spec = client.spec();
   const v1::ClientStats& stats = client.stats();
   const absl::Time created = ToTime(client.create_time());
-  Table table({{""}, {""}});
+  Table table = Sheet();
   table.AddRow({"Client", {client.name(), Color::kBold}});
   table.AddRow({"State", StateCell(client.state())});
   if (!client.detail().empty()) table.AddRow({"Detail", client.detail()});
@@ -182,14 +178,14 @@ std::string ClientStatusText(const v1::Client& client, bool wide, const Style& s
                                 ? absl::StrCat("server ", spec.server(), " at ", client.address())
                                 : spec.address()});
   table.AddRow({"Running", absl::StrCat(RunningCount(client), " processes of ",
-                                        Plural(spec.connections(), "connection", "connections"))});
+                                        Counted(spec.connections(), "connection", "connections"))});
   std::string pace = PaceText(spec.pace());
   if (spec.count() > 0) absl::StrAppend(&pace, ", ", FormatCount(spec.count()), " a process");
   table.AddRow({"Pace", pace});
   table.AddRow(
       {"Payloads", absl::StrCat(MixToText(spec.mix()), ", ", SizeText(spec.payload_bytes()),
                                 ", by ", EnumFlag(v1::Framing_Name(spec.framing()), "FRAMING_"))});
-  table.AddRow({"Sent", absl::StrCat(Plural(stats.payloads_sent(), "payload", "payloads"), ", ",
+  table.AddRow({"Sent", absl::StrCat(Counted(stats.payloads_sent(), "payload", "payloads"), ", ",
                                      FormatBytes(stats.bytes_sent()), "; acknowledged ",
                                      FormatCount(stats.payloads_acknowledged()))});
   std::string errors =
@@ -203,10 +199,13 @@ std::string ClientStatusText(const v1::Client& client, bool wide, const Style& s
   absl::StrAppend(&text, "\n", ClientProcessTable(client.processes(), wide, now).Render(style));
   for (const v1::ClientProcess& process : client.processes()) {
     if (!process.has_last_exit() || process.restarts() == 0) continue;
-    absl::StrAppend(&text, "\n", process.name(), " was restarted ",
-                    Plural(process.restarts(), "time", "times"), ", last ",
-                    AgeSince(process.last_exit().time(), now),
-                    " ago: ", process.last_exit().reason(), "\n");
+    absl::StrAppend(
+        &text, "\n",
+        Paragraph(absl::StrCat(process.name(), " was restarted ",
+                               Counted(process.restarts(), "time", "times"), ", last ",
+                               AgeSince(process.last_exit().time(), now),
+                               " ago: ", process.last_exit().reason()),
+                  style));
   }
   return text;
 }

@@ -10,6 +10,10 @@
 namespace center::cli {
 
 Table::Cell StateCell(v1::ClientState state);
+// Of a process.
+Table::Cell StateCell(v1::WorkerState state);
+// A server by its name, an address as it is; "-" for neither.
+std::string TargetText(const v1::ClientSpec& spec);
 // "every 5s", "100/s", "unlimited".
 std::string PaceText(const v1::Pace& pace);
 // Processes that run, of those that are wanted: "2/2".

@@ -95,7 +95,7 @@ absl::Status ShowContext(Context& context, const std::string& wanted) {
   if (format == Format::kJson || format == Format::kYaml) {
     return Print(context, ObjectOf(*named, name == file.current));
   }
-  Table table({{""}, {""}});
+  Table table = Sheet();
   const auto add = [&table](const char* key, const std::string& value) {
     if (!value.empty()) table.AddRow({key, value});
   };

@@ -4,6 +4,7 @@
 
 #include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "absl/strings/strip.h"
 #include "cli/text_width.h"
 #include "cli/visible_text.h"
@@ -190,6 +191,12 @@ std::vector<std::string> Table::LeftOut(size_t columns) const {
     if (widths[i] == 0) headers.push_back(columns_[i].header);
   }
   return headers;
+}
+
+std::string Paragraph(absl::string_view text, const Style& style) {
+  const std::string visible = VisibleLine(text);
+  if (style.columns() == 0) return absl::StrCat(visible, "\n");
+  return absl::StrCat(absl::StrJoin(WrapWords(visible, style.columns()), "\n"), "\n");
 }
 
 absl::StatusOr<std::string> ToJson(const google::protobuf::Message& message, JsonLayout layout) {

@@ -83,6 +83,10 @@ class Table {
   std::vector<std::vector<Cell>> rows_;
 };
 
+// A sentence on lines of its own, as wide as the style allows, broken between words and ended by a
+// line feed. What would reach the terminal as a command is shown as an escape.
+std::string Paragraph(absl::string_view text, const Style& style);
+
 // Proto3 JSON: lowerCamelCase names, 64-bit numbers as strings, default values present. Indented by
 // two spaces, or on one line.
 enum class JsonLayout { kIndented, kOneLine };

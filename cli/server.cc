@@ -142,20 +142,28 @@ std::string StatusText(const v1::Server& server, bool wide, absl::Time now, cons
   std::string text = table.Render(style, false);
   if (server.workers().empty()) return text;
   if (const std::string outdated = Outdated(server); !outdated.empty()) {
-    absl::StrAppend(&text, "\nWith older settings: ", outdated, "; `centerctl server restart ",
-                    server.name(), " --only-outdated` renews them\n");
+    absl::StrAppend(
+        &text, "\n",
+        Paragraph(absl::StrCat("With older settings: ", outdated, "; `centerctl server restart ",
+                               server.name(), " --only-outdated` renews them"),
+                  style));
   }
   absl::StrAppend(&text, "\n", WorkerTable(server.workers(), wide, now).Render(style));
   for (const v1::Worker& worker : server.workers()) {
     if (!worker.stats().blocked_reason().empty()) {
-      absl::StrAppend(&text, "\n", worker.name(),
-                      " does not read its producers: ", worker.stats().blocked_reason(), "\n");
+      absl::StrAppend(&text, "\n",
+                      Paragraph(absl::StrCat(worker.name(), " does not read its producers: ",
+                                             worker.stats().blocked_reason()),
+                                style));
     }
     if (worker.has_last_exit() && !worker.last_exit().requested()) {
-      absl::StrAppend(&text, "\n", worker.name(), " was restarted ", worker.restarts(),
-                      worker.restarts() == 1 ? " time" : " times", ", last ",
-                      FormatAge(now - ToTime(worker.last_exit().time())),
-                      " ago: ", worker.last_exit().reason(), "\n");
+      absl::StrAppend(
+          &text, "\n",
+          Paragraph(absl::StrCat(worker.name(), " was restarted ",
+                                 Counted(worker.restarts(), "time", "times"), ", last ",
+                                 FormatAge(now - ToTime(worker.last_exit().time())),
+                                 " ago: ", worker.last_exit().reason()),
+                    style));
     }
   }
   return text;

@@ -252,16 +252,16 @@ absl::Status RunTop(Context& context, const TopFlags& flags) {
 
 void AddTopCommand(CLI::App& root, Selection& selection) {
   CLI::App* top = root.add_subcommand(
-      "top", "Watch servers, workers, jobs and events on one screen; q leaves, ? helps");
+      "top", "Watch servers, workers, clients, jobs and events on one screen; q leaves, ? helps");
   auto flags = std::make_shared<TopFlags>();
   top->add_flag("--once", flags->once, "Print it once, as is done off a terminal");
   AddDuration(*top, "-i,--interval", &flags->interval,
               "How often the coordinator is asked (default 1s)");
   AddChoice(*top, "--sort", &flags->sort, TopSortNames(),
-            "What servers and workers are sorted by (default name)");
+            "What servers, workers and clients are sorted by (default name)");
   top->add_flag("--reverse", flags->reverse, "The other way round");
   top->add_option("--filter", flags->filter,
-                  "Only servers, workers, jobs and events with this text in their names")
+                  "Only what has this text in its name")
       ->type_name("TEXT");
   top->footer(
       "Rates are means over 5 seconds. CPU: 100% is one core. LAG: payloads that the slowest\n"

@@ -14,6 +14,9 @@ namespace {
 std::string KeyOf(const v1::Worker& worker) {
   return absl::StrCat(worker.name(), " ", worker.pid());
 }
+std::string KeyOf(const v1::ClientProcess& process) {
+  return absl::StrCat("client ", process.name(), " ", process.pid());
+}
 std::string KeyOf(const v1::Job& job) { return absl::StrCat("job ", job.id()); }
 
 template <typename T>
@@ -64,6 +67,17 @@ void TopHistory::Add(TopAnswer answer) {
                &kept);
     }
   }
+  for (const v1::Client& client : answer.clients) {
+    for (const v1::ClientProcess& process : client.processes()) {
+      const v1::ClientStats& stats = process.stats();
+      Remember(KeyOf(process),
+               {.when = answer.steady,
+                .payloads = stats.payloads_sent(),
+                .bytes = stats.bytes_sent(),
+                .acknowledged = stats.payloads_acknowledged()},
+               &kept);
+    }
+  }
   for (const v1::Job& job : answer.jobs) {
     Remember(KeyOf(job), {.when = answer.steady, .payloads = DoneOf(job)}, &kept);
   }
@@ -109,6 +123,22 @@ TopFigures TopHistory::FiguresOf(const v1::Worker& worker) const {
   return figures;
 }
 
+TopClient TopHistory::RowOf(const v1::Client& client, const v1::ClientProcess& process) const {
+  TopClient row{.client = client, .process = process};
+  row.client.clear_processes();
+  row.figures.connections = process.stats().connections();
+  const auto found = samples_.find(KeyOf(process));
+  if (process.pid() == 0 || found == samples_.end()) return row;
+  const Sample& first = found->second.front();
+  const Sample& last = found->second.back();
+  const double seconds = absl::ToDoubleSeconds(absl::FromChrono(last.when - first.when));
+  if (seconds <= 0) return row;
+  row.figures.payloads_per_s = Grown(first.payloads, last.payloads) / seconds;
+  row.figures.bytes_per_s = Grown(first.bytes, last.bytes) / seconds;
+  row.acknowledged_per_s = Grown(first.acknowledged, last.acknowledged) / seconds;
+  return row;
+}
+
 TopData TopHistory::Data() const {
   TopData data;
   if (!last_.has_value()) return data;
@@ -124,6 +154,12 @@ TopData TopHistory::Data() const {
       data.workers.push_back({worker, figures});
     }
     data.total.Add(row.figures);
+  }
+  for (const v1::Client& client : last_->clients) {
+    for (const v1::ClientProcess& process : client.processes()) {
+      data.clients.push_back(RowOf(client, process));
+    }
+    if (client.processes().empty()) data.clients.push_back({.client = client});
   }
   for (const v1::Job& job : last_->jobs) {
     TopJob& row = data.jobs.emplace_back();

@@ -9,6 +9,7 @@
 
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
+#include "center/v1/client.pb.h"
 #include "center/v1/event.pb.h"
 #include "center/v1/job.pb.h"
 #include "center/v1/payload.pb.h"
@@ -24,6 +25,7 @@ struct TopAnswer {
   v1::Coordinator coordinator;
   std::vector<v1::Server> servers;
   std::vector<v1::Subscription> subscriptions;
+  std::vector<v1::Client> clients;
   std::vector<v1::Job> jobs;  // the newest first
 };
 
@@ -51,6 +53,19 @@ struct TopServer {
   TopFigures figures;
 };
 
+// A process of a client, or a client that has none.
+struct TopClient {
+  v1::Client client;  // without its processes
+  absl::optional<v1::ClientProcess> process;
+  TopFigures figures;  // payloads and bytes: those that it sends
+  absl::optional<double> acknowledged_per_s;
+
+  const std::string& name() const { return process.has_value() ? process->name() : client.name(); }
+  const v1::ClientStats& stats() const {
+    return process.has_value() ? process->stats() : client.stats();
+  }
+};
+
 struct TopJob {
   v1::Job job;
   absl::optional<double> inputs_per_s;
@@ -62,6 +77,7 @@ struct TopData {
   v1::Coordinator coordinator;
   std::vector<TopServer> servers;
   std::vector<TopWorker> workers;
+  std::vector<TopClient> clients;
   std::vector<TopJob> jobs;       // those that run first, then the newest first
   std::vector<v1::Event> events;  // the newest first
   TopFigures total;
@@ -86,12 +102,14 @@ class TopHistory {
     double cpu_seconds = 0;
     uint64_t payloads = 0;
     uint64_t bytes = 0;
+    uint64_t acknowledged = 0;  // of a client
   };
   // The samples of one process or job within the window, the oldest first.
   using Samples = std::deque<Sample>;
 
   void Remember(const std::string& key, const Sample& sample, std::map<std::string, Samples>* kept);
   TopFigures FiguresOf(const v1::Worker& worker) const;
+  TopClient RowOf(const v1::Client& client, const v1::ClientProcess& process) const;
   absl::optional<uint64_t> LagOf(const std::string& server, const v1::Worker& worker) const;
 
   absl::optional<TopAnswer> last_;

@@ -15,6 +15,7 @@ namespace center::cli {
 namespace {
 
 constexpr uint32_t kServersPageSize = 1000;
+constexpr uint32_t kClientsPageSize = 1000;
 constexpr uint32_t kSubscriptionsPageSize = 1000;
 
 }  // namespace
@@ -48,6 +49,7 @@ TopFeed::TopFeed(Context& context, Options options, std::shared_ptr<grpc::Channe
       options_(options),
       channel_(std::move(channel)),
       servers_(v1::ServerService::NewStub(channel_)),
+      clients_(v1::ClientService::NewStub(channel_)),
       jobs_(v1::JobService::NewStub(channel_)),
       payloads_(v1::PayloadService::NewStub(channel_)),
       events_(v1::EventService::NewStub(channel_)),
@@ -151,6 +153,38 @@ void TopFeed::AskServers(const std::shared_ptr<Round>& round, const std::string&
       });
 }
 
+void TopFeed::AskClients(const std::shared_ptr<Round>& round, const std::string& page_token) {
+  v1::ListClientsRequest request;
+  request.set_page_size(kClientsPageSize);
+  request.set_page_token(page_token);
+  Ask<v1::ListClientsRequest, v1::ListClientsResponse>(
+      round, request,
+      [this](grpc::ClientContext* call, const v1::ListClientsRequest& asked) {
+        return clients_->AsyncListClients(call, asked, &queue_);
+      },
+      [this, round](v1::ListClientsResponse& response) {
+        for (v1::Client& client : *response.mutable_clients()) {
+          round->answer.clients.push_back(std::move(client));
+        }
+        if (!response.next_page_token().empty()) AskClients(round, response.next_page_token());
+      });
+}
+
+void TopFeed::AskJobs(const std::shared_ptr<Round>& round) {
+  v1::ListJobsRequest request;
+  request.set_page_size(kTopJobsMax);
+  Ask<v1::ListJobsRequest, v1::ListJobsResponse>(
+      round, request,
+      [this](grpc::ClientContext* call, const v1::ListJobsRequest& asked) {
+        return jobs_->AsyncListJobs(call, asked, &queue_);
+      },
+      [round](v1::ListJobsResponse& response) {
+        for (v1::Job& job : *response.mutable_jobs()) {
+          round->answer.jobs.push_back(std::move(job));
+        }
+      });
+}
+
 void TopFeed::AskSubscriptions(const std::shared_ptr<Round>& round, const std::string& server) {
   v1::ListSubscriptionsRequest request;
   request.set_server(server);
@@ -185,18 +219,8 @@ void TopFeed::StartRound() {
       [round](v1::GetCoordinatorResponse& response) {
         round->answer.coordinator = std::move(*response.mutable_coordinator());
       });
-  v1::ListJobsRequest jobs;
-  jobs.set_page_size(kTopJobsMax);
-  Ask<v1::ListJobsRequest, v1::ListJobsResponse>(
-      round, jobs,
-      [this](grpc::ClientContext* call, const v1::ListJobsRequest& asked) {
-        return jobs_->AsyncListJobs(call, asked, &queue_);
-      },
-      [round](v1::ListJobsResponse& response) {
-        for (v1::Job& job : *response.mutable_jobs()) {
-          round->answer.jobs.push_back(std::move(job));
-        }
-      });
+  AskClients(round, "");
+  AskJobs(round);
   for (size_t i = 0; i < std::min(names.size(), kTopSubscriptionServersMax); ++i) {
     AskSubscriptions(round, names[i]);
   }

@@ -13,6 +13,7 @@
 #include "absl/synchronization/mutex.h"
 #include "absl/time/time.h"
 #include "absl/types/optional.h"
+#include "center/v1/client.grpc.pb.h"
 #include "center/v1/event.grpc.pb.h"
 #include "center/v1/job.grpc.pb.h"
 #include "center/v1/payload.grpc.pb.h"
@@ -79,6 +80,8 @@ class TopFeed {
                grpc::ClientContext*, const Request&)>& call,
            std::function<void(Response&)> on_answer);
   void AskServers(const std::shared_ptr<Round>& round, const std::string& page_token);
+  void AskClients(const std::shared_ptr<Round>& round, const std::string& page_token);
+  void AskJobs(const std::shared_ptr<Round>& round);
   void AskSubscriptions(const std::shared_ptr<Round>& round, const std::string& server);
   void Finish(const std::shared_ptr<Round>& round, const absl::Status& status)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
@@ -89,6 +92,7 @@ class TopFeed {
   const Options options_;
   const std::shared_ptr<grpc::Channel> channel_;
   const std::unique_ptr<v1::ServerService::Stub> servers_;
+  const std::unique_ptr<v1::ClientService::Stub> clients_;
   const std::unique_ptr<v1::JobService::Stub> jobs_;
   const std::unique_ptr<v1::PayloadService::Stub> payloads_;
   const std::unique_ptr<v1::EventService::Stub> events_;

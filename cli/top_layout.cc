@@ -1,7 +1,6 @@
 #include "cli/top_layout.h"
 
 #include <algorithm>
-#include <tuple>
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
@@ -15,7 +14,6 @@
 namespace center::cli {
 namespace {
 
-constexpr size_t kSections = std::tuple_size_v<TopShares>;
 // Header and as many lines stay of each section while another one grows.
 constexpr size_t kLeastRows = 4;
 // Screens with fewer lines have no empty ones.
@@ -44,6 +42,18 @@ std::string Joined(const std::vector<std::string>& pieces, const Style& style) {
   return line;
 }
 
+// Nothing where there are none: most fleets have no traffic of their own.
+std::string ClientsText(const TopData& data) {
+  size_t running = 0;
+  double per_s = 0;
+  for (const TopClient& row : data.clients) {
+    running += row.process.has_value() ? 1 : 0;
+    per_s += row.figures.payloads_per_s.value_or(0);
+  }
+  if (running == 0) return "";
+  return absl::StrCat(Counted(running, "client", "clients"), " sending ", RateText(per_s));
+}
+
 // Whose fleet, and how it is as a whole.
 std::vector<std::string> HeadLines(const TopData& data, const std::string& address,
                                    const Style& style) {
@@ -65,7 +75,7 @@ std::vector<std::string> HeadLines(const TopData& data, const std::string& addre
        Counted(total.connections, "connection", "connections"),
        absl::StrCat(CpuText(total.cpu), " CPU"),
        absl::StrCat(FormatBytes(total.resident_bytes), " memory"),
-       absl::StrCat(FormatBytes(total.journal_bytes), " journals")},
+       absl::StrCat(FormatBytes(total.journal_bytes), " journals"), ClientsText(data)},
       style);
   return {style(Color::kBold, first), second};
 }
@@ -88,7 +98,7 @@ std::string FootLine(const TopView& view, const TopNotice& notice, const Style& 
 }
 
 // Of each section its header and its rows; empty: it has none.
-using Sections = std::array<std::vector<std::string>, kSections>;
+using Sections = std::array<std::vector<std::string>, kTopSections>;
 
 Sections RenderSections(const TopData& data, const TopView& view, const Style& style) {
   Sections sections;
@@ -97,8 +107,9 @@ Sections RenderSections(const TopData& data, const TopView& view, const Style& s
   };
   render(0, TopServerTable(data.servers, view));
   render(1, TopWorkerTable(data.workers, view));
-  render(2, TopJobTable(data.jobs, view, data.time));
-  render(3, TopEventTable(data.events, view, data.time));
+  render(2, TopClientTable(data.clients, view));
+  render(3, TopJobTable(data.jobs, view, data.time));
+  render(4, TopEventTable(data.events, view, data.time));
   return sections;
 }
 
@@ -131,7 +142,7 @@ std::vector<std::string> HelpScreen(const Style& style, size_t rows) {
 TopShares ShareRows(const TopShares& wanted, TopSection front, size_t rows) {
   const auto chosen = static_cast<size_t>(front);
   std::vector<size_t> order = {chosen};
-  for (const size_t index : {1, 0, 2, 3}) {
+  for (const size_t index : {1, 0, 2, 3, 4}) {
     if (index != chosen) order.push_back(index);
   }
   TopShares shares{};
@@ -162,13 +173,13 @@ TopPicture DrawTop(const TopData& data, const TopView& view, const TopNotice& no
   const bool roomy = rows >= kRoomyRows;
   size_t gaps = 0;
   TopShares wanted{};
-  for (size_t i = 0; i < kSections; ++i) {
+  for (size_t i = 0; i < kTopSections; ++i) {
     wanted[i] = sections[i].size();
     gaps += roomy && wanted[i] > 0 ? 1 : 0;
   }
   const size_t frame = kFrameRows + gaps;
   const TopShares shares = ShareRows(wanted, view.section, rows > frame ? rows - frame : 0);
-  for (size_t i = 0; i < kSections; ++i) {
+  for (size_t i = 0; i < kTopSections; ++i) {
     const bool front = i == static_cast<size_t>(view.section);
     const size_t hidden = wanted[i] - shares[i];
     picture.extent.has_rows[i] = wanted[i] > 0;

@@ -4,6 +4,7 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "cli/client_views.h"
 #include "cli/event_views.h"
 #include "cli/job_views.h"
 #include "cli/views.h"
@@ -70,6 +71,20 @@ std::string TroubleOf(const v1::Worker& worker) {
                     worker.state() == v1::WORKER_STATE_STARTING;
   const bool died = worker.has_last_exit() && !worker.last_exit().requested();
   return down && died ? worker.last_exit().reason() : "";
+}
+
+std::string TroubleOf(const TopClient& row) {
+  if (!row.process.has_value()) {
+    return row.client.state() == v1::CLIENT_STATE_FAILED ? row.client.detail() : "";
+  }
+  const v1::ClientProcess& process = *row.process;
+  if (process.state() == v1::WORKER_STATE_READY) {
+    if (process.stats().connections() > 0) return "";
+    // One that waits for a stopped server, or cannot connect.
+    return row.client.detail().empty() ? process.stats().last_error() : row.client.detail();
+  }
+  return process.has_last_exit() && !process.last_exit().requested() ? process.last_exit().reason()
+                                                                     : "";
 }
 
 std::string ProgressText(const v1::Job& job) {
@@ -147,6 +162,40 @@ Table TopWorkerTable(const std::vector<TopWorker>& rows, const TopView& view) {
     AddFigureCells(row.figures, &cells);
     cells.emplace_back(absl::StrCat(worker.restarts()));
     if (trouble) cells.emplace_back(TroubleOf(worker), Color::kRed);
+    table.AddRow(std::move(cells));
+  }
+  return table;
+}
+
+Table TopClientTable(const std::vector<TopClient>& rows, const TopView& view) {
+  const bool trouble = std::any_of(rows.begin(), rows.end(),
+                                   [](const TopClient& row) { return !TroubleOf(row).empty(); });
+  Columns columns(view, TopSection::kClients);
+  columns.Add("CLIENT", Side::kLeft, 0, TopSort::kName, 10);
+  columns.Add("STATE", Side::kLeft, 0, TopSort::kState);
+  columns.Add("PID", Side::kRight, 6);
+  columns.Add("TARGET", Side::kLeft, 7);
+  columns.Add("CONNS", Side::kRight, 5, TopSort::kConnections);
+  columns.Add("SENT", Side::kRight, 1, TopSort::kPayloads);
+  columns.Add("BYTES", Side::kRight, 3, TopSort::kBytes);
+  columns.Add("ACKED", Side::kRight, 4);
+  columns.Add("ERRORS", Side::kRight, 2);
+  if (trouble) columns.Add("WHY", Side::kLeft, 1, absl::nullopt, 16);
+  Table table = columns.Take();
+  for (const TopClient& row : rows) {
+    const bool runs = row.process.has_value() && row.process->pid() != 0;
+    const v1::ClientStats& stats = row.stats();
+    std::vector<Table::Cell> cells = {
+        row.name(),
+        row.process.has_value() ? StateCell(row.process->state()) : StateCell(row.client.state()),
+        runs ? absl::StrCat(row.process->pid()) : std::string("-"),
+        TargetText(row.client.spec()),
+        FormatCount(row.figures.connections),
+        RateText(row.figures.payloads_per_s),
+        ByteRateText(row.figures.bytes_per_s),
+        RateText(row.acknowledged_per_s),
+        {FormatCount(stats.errors()), stats.errors() > 0 ? Color::kYellow : Color::kNone}};
+    if (trouble) cells.emplace_back(TroubleOf(row), Color::kRed);
     table.AddRow(std::move(cells));
   }
   return table;

@@ -13,6 +13,7 @@ namespace center::cli {
 // Brackets show which table is scrolled; an arrow shows what it is sorted by.
 Table TopServerTable(const std::vector<TopServer>& rows, const TopView& view);
 Table TopWorkerTable(const std::vector<TopWorker>& rows, const TopView& view);
+Table TopClientTable(const std::vector<TopClient>& rows, const TopView& view);
 Table TopJobTable(const std::vector<TopJob>& rows, const TopView& view, absl::Time now);
 Table TopEventTable(const std::vector<v1::Event>& events, const TopView& view, absl::Time now);
 

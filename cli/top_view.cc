@@ -122,6 +122,10 @@ bool Passes(const std::string& filter, std::initializer_list<absl::string_view> 
 }
 
 std::string StateName(const TopServer& row) { return v1::ServerState_Name(row.server.state()); }
+std::string StateName(const TopClient& row) {
+  return row.process.has_value() ? v1::WorkerState_Name(row.process->state())
+                                 : v1::ClientState_Name(row.client.state());
+}
 std::string StateName(const TopWorker& row) { return v1::WorkerState_Name(row.worker.state()); }
 
 // A number to sort by: what is not known comes after everything else.
@@ -237,12 +241,16 @@ TopData Arranged(TopData data, const TopView& view) {
   const std::string& filter = view.filter;
   KeepIf(&data.servers, [&](const TopServer& row) { return Passes(filter, {row.server.name()}); });
   KeepIf(&data.workers, [&](const TopWorker& row) { return Passes(filter, {row.worker.name()}); });
+  KeepIf(&data.clients, [&](const TopClient& row) {
+    return Passes(filter, {row.name(), row.client.spec().server()});
+  });
   KeepIf(&data.jobs, [&](const TopJob& row) {
     return Passes(filter, {row.job.id(), row.job.spec().task(), row.job.spec().server()});
   });
   KeepIf(&data.events, [&](const v1::Event& event) { return Passes(filter, {event.subject()}); });
   SortRows(view, &data.servers);
   SortRows(view, &data.workers);
+  SortRows(view, &data.clients);
   return data;
 }
 
@@ -259,7 +267,7 @@ std::vector<std::string> TopHelpLines() {
       "r             turn the order round",
       "/             show only what has this text in its name; Escape ends that",
       "space         stop the picture, and go on",
-      "tab           choose what gets the room: servers, workers, jobs or events",
+      "tab           choose what gets the room: servers, workers, clients, jobs or events",
       "arrows, page up and down, home, end   scroll that",
       "",
       "CPU: 100% is one core. LAG: payloads that the slowest named subscription",

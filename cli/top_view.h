@@ -23,7 +23,8 @@ enum class TopSort {
   kLag,
   kJournal,
 };
-enum class TopSection { kServers, kWorkers, kJobs, kEvents };
+enum class TopSection { kServers, kWorkers, kClients, kJobs, kEvents };
+inline constexpr size_t kTopSections = 5;
 
 // The words of --sort, in the order of TopSort: "name", "state", "cpu" …
 std::vector<std::string> TopSortNames();
@@ -48,9 +49,9 @@ struct TopView {
 
 // What is on the screen now.
 struct TopExtent {
-  size_t page = 10;                   // lines of a page
-  size_t scroll_max = 0;              // as far as the section can be scrolled
-  std::array<bool, 4> has_rows = {};  // which sections have something to show
+  size_t page = 10;                              // lines of a page
+  size_t scroll_max = 0;                         // as far as the section can be scrolled
+  std::array<bool, kTopSections> has_rows = {};  // which sections have something to show
 };
 void OnTopKey(const Key& key, const TopExtent& extent, TopView* view);
 

@@ -1,5 +1,5 @@
-// The whole story at a terminal: from nothing to servers, payloads, a job, a killed worker and its
-// cause, with nothing but what the screen says.
+// The whole story at a terminal: from nothing to servers, clients, live payloads, a job, a killed
+// worker and its cause, with nothing but what the screen says.
 #include <csignal>
 
 #include "absl/strings/match.h"
@@ -66,6 +66,16 @@ TEST_F(StoryTest, FromNothingToAKilledWorkerAndItsCause) {
   shell_->Command("tail games --from earliest --count 3");
   EXPECT_THAT(Everything(), AllOf(HasSubstr("first payload"), HasSubstr("last payload")));
 
+  // Payloads as they come: above the line while the shell is asked for the next command.
+  shell_->Command("monitor on");
+  shell_->Command("client start load --server games --interval 50ms");
+  EXPECT_THAT(Everything(), HasSubstr("client load sends to games at 127.0.0.1:"));
+  Terminal().See("\"proto_cnt\": 3");
+  Terminal().See("STRING|4");
+  shell_->Command("monitor off");
+  shell_->Command("client list");
+  EXPECT_THAT(Everything(), HasSubstr("load  RUNNING  games"));
+
   shell_->Command("job submit primes --server games --range 1:1000 --wait");
   shell_->Command("job list");
   EXPECT_THAT(Everything(), HasSubstr("SUCCEEDED"));
@@ -77,12 +87,21 @@ TEST_F(StoryTest, FromNothingToAKilledWorkerAndItsCause) {
   EXPECT_TRUE(WaitScreen("worker-died")) << Screen();
   EXPECT_TRUE(WaitScreen("2/2 workers ready")) << Screen();
   EXPECT_THAT(Screen(), AllOf(HasSubstr("killed by SIGKILL"), HasSubstr("games/1"),
-                              HasSubstr("primes"), HasSubstr("100%")));
+                              HasSubstr("primes"), HasSubstr("100%"), HasSubstr("CLIENT"),
+                              HasSubstr("load/0")));
   Terminal().Type("q");
   shell_->Command("server status games");
   EXPECT_THAT(Everything(), HasSubstr("games/0 was restarted 1 time"));
   shell_->Command("events games");
   EXPECT_THAT(Everything(), HasSubstr("killed by SIGKILL"));
+
+  shell_->WaitForPrompt();
+  Terminal().Type(absl::StrCat("client status load --watch", kEnter));
+  EXPECT_TRUE(WaitScreen("q or Ctrl-C leaves")) << Screen();
+  EXPECT_THAT(Screen(), AllOf(HasSubstr("Sends to"), HasSubstr("load/0")));
+  Terminal().Type("q");
+  shell_->Command("client stop load");
+  EXPECT_THAT(Everything(), HasSubstr("client load stopped: "));
 
   shell_->WaitForPrompt();
   Terminal().Type(absl::StrCat("worker list --watch", kEnter));

@@ -259,5 +259,25 @@ TEST(ParseMixTest, WhatIsNotNamedIsNone) {
   EXPECT_FALSE(ParseMix("", &mix).ok());
 }
 
+TEST_F(ClientTest, ListAndStatusWatch) {
+  AddClient("load", v1::CLIENT_STATE_RUNNING);
+  // Nobody watches for less than a moment, so that these end.
+  for (const char* verb : {"list", "status"}) {
+    const CliResult result = Ctl({"client", verb, "--watch", "--interval", "1ms"});
+    EXPECT_EQ(result.exit_code, 2);
+    EXPECT_THAT(result.err, HasSubstr("--interval: at least 100ms"));
+  }
+}
+
+TEST_F(ClientTest, StatusBreaksLongLinesBetweenWords) {
+  v1::Client& client = AddClient("load", v1::CLIENT_STATE_DEGRADED);
+  client.set_detail("load/1 is BACKOFF (killed by SIGKILL, not by Center)");
+  const CliResult result = Run({"--address", coordinator_.address(), "client", "status", "load"});
+  EXPECT_THAT(result.out, HasSubstr("load/1 is BACKOFF (killed by SIGKILL, not by Center)"));
+  EXPECT_EQ(Paragraph("default/0 was restarted 1 time", Style(false, 20)),
+            "default/0 was\nrestarted 1 time\n");
+  EXPECT_EQ(Paragraph("one\nline", Style()), "one\\nline\n");
+}
+
 }  // namespace
 }  // namespace center::cli

@@ -39,6 +39,24 @@ TEST(TopHistoryTest, RatesAreDifferencesOverTime) {
   EXPECT_THAT(data.total.cpu, Optional(DoubleNear(1, 1e-6)));
 }
 
+TEST(TopHistoryTest, ClientsHaveARowForEachProcessOrOneForAllThatRest) {
+  TopHistory history;
+  for (const uint64_t second : {0, 2}) {
+    TopAnswer answer = AnswerAt(static_cast<double>(second), {});
+    answer.clients = {MakeClient("load", "games", 2, 100 * second),
+                      MakeClient("resting", "games", 0, 0)};
+    history.Add(std::move(answer));
+  }
+  const TopData data = history.Data();
+  ASSERT_THAT(data.clients, SizeIs(3));
+  EXPECT_EQ(data.clients[1].name(), "load/1");
+  EXPECT_THAT(data.clients[1].figures.payloads_per_s, Optional(DoubleNear(100, 1e-6)));
+  EXPECT_THAT(data.clients[1].figures.bytes_per_s, Optional(DoubleNear(1000, 1e-6)));
+  EXPECT_THAT(data.clients[1].acknowledged_per_s, Optional(DoubleNear(50, 1e-6)));
+  EXPECT_EQ(data.clients[2].name(), "resting");
+  EXPECT_FALSE(data.clients[2].figures.payloads_per_s.has_value());
+}
+
 TEST(TopHistoryTest, WhatIsOlderThanTheWindowNoLongerCounts) {
   TopHistory history;
   history.Add(AnswerAt(0, {MakeServer("games", 1, {.payloads = 0})}));

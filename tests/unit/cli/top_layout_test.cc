@@ -143,6 +143,32 @@ TEST(TopLayoutTest, AWorkerInTroubleSaysWhy) {
   EXPECT_THAT(Text(Draw(Fleet(), 120, 10)), Not(HasSubstr("WHY")));
 }
 
+TEST(TopLayoutTest, ClientsShowWhatTheySendAndWhyTheyDoNot) {
+  TopHistory history;
+  for (const uint64_t second : {0, 1}) {
+    TopAnswer answer = AnswerAt(static_cast<double>(second), {MakeServer("games", 1, {})});
+    v1::Client load = MakeClient("load", "games", 2, 700 * second);
+    v1::ClientProcess& stuck = *load.mutable_processes(1);
+    stuck.mutable_stats()->set_connections(0);
+    stuck.mutable_stats()->set_errors(12);
+    stuck.mutable_stats()->set_last_error("cannot connect: Connection refused");
+    answer.clients = {load, MakeClient("resting", "games", 0, 0)};
+    history.Add(std::move(answer));
+  }
+  const TopData data = history.Data();
+  EXPECT_THAT(Text(Draw(data, 160, 40)),
+              AllOf(HasSubstr("[WORKER]"), HasSubstr("CLIENT"), HasSubstr("load/0   READY"),
+                    HasSubstr("700/s"), HasSubstr("Connection refused"), HasSubstr("STOPPED"),
+                    HasSubstr("2 clients sending 1.40 k/s")));
+  TopView view;
+  view.section = TopSection::kClients;
+  EXPECT_THAT(Text(Draw(data, 160, 40, view)), HasSubstr("[CLIENT"));
+  EXPECT_THAT(Text(Draw(data, 44, 24)),
+              AllOf(HasSubstr("load/0"), HasSubstr("700/s"), Not(HasSubstr("ACKED"))));
+  // No traffic of one's own needs no place.
+  EXPECT_THAT(Text(Draw(Fleet(), 160, 40)), Not(HasSubstr("CLIENT")));
+}
+
 TEST(TopLayoutTest, TheReportIsForAFile) {
   const std::string text = TopReport(Fleet(30), {}, kAddress, Style());
   EXPECT_THAT(text, AllOf(HasSubstr("games/29"), HasSubstr("j7"), Not(HasSubstr("q quit"))));
@@ -151,24 +177,26 @@ TEST(TopLayoutTest, TheReportIsForAFile) {
 }
 
 TEST(ShareRowsTest, EverybodyGetsWhatItWantsWhereThereIsRoom) {
-  EXPECT_THAT(ShareRows({3, 4, 0, 5}, TopSection::kWorkers, 20), ElementsAre(3, 4, 0, 5));
+  EXPECT_THAT(ShareRows({3, 4, 2, 0, 5}, TopSection::kWorkers, 20), ElementsAre(3, 4, 2, 0, 5));
 }
 
 TEST(ShareRowsTest, TheOneInFrontGrowsAndTheOthersKeepALittle) {
-  EXPECT_THAT(ShareRows({30, 30, 30, 30}, TopSection::kWorkers, 30), ElementsAre(4, 18, 4, 4));
-  EXPECT_THAT(ShareRows({30, 30, 30, 30}, TopSection::kEvents, 30), ElementsAre(4, 4, 4, 18));
+  const TopShares wanted = {30, 30, 30, 30, 30};
+  EXPECT_THAT(ShareRows(wanted, TopSection::kWorkers, 34), ElementsAre(4, 18, 4, 4, 4));
+  EXPECT_THAT(ShareRows(wanted, TopSection::kEvents, 34), ElementsAre(4, 4, 4, 4, 18));
 }
 
 TEST(ShareRowsTest, WhereThereIsNoRoomTheLaterOnesGoFirst) {
-  EXPECT_THAT(ShareRows({5, 5, 5, 5}, TopSection::kWorkers, 5), ElementsAre(2, 3, 0, 0));
-  EXPECT_THAT(ShareRows({5, 5, 5, 5}, TopSection::kJobs, 2), ElementsAre(0, 0, 2, 0));
-  EXPECT_THAT(ShareRows({5, 5, 5, 5}, TopSection::kWorkers, 0), ElementsAre(0, 0, 0, 0));
+  const TopShares wanted = {5, 5, 5, 5, 5};
+  EXPECT_THAT(ShareRows(wanted, TopSection::kWorkers, 5), ElementsAre(2, 3, 0, 0, 0));
+  EXPECT_THAT(ShareRows(wanted, TopSection::kJobs, 2), ElementsAre(0, 0, 0, 2, 0));
+  EXPECT_THAT(ShareRows(wanted, TopSection::kWorkers, 0), ElementsAre(0, 0, 0, 0, 0));
 }
 
 TEST(ShareRowsTest, NothingIsGivenTwiceOrToSomebodyWhoDoesNotWantIt) {
   for (size_t rows = 0; rows < 40; ++rows) {
     for (const TopSection front : {TopSection::kServers, TopSection::kEvents}) {
-      const TopShares wanted = {3, 17, 0, 9};
+      const TopShares wanted = {3, 17, 0, 9, 2};
       const TopShares shares = ShareRows(wanted, front, rows);
       EXPECT_LE(std::accumulate(shares.begin(), shares.end(), size_t{0}), rows);
       for (size_t i = 0; i < wanted.size(); ++i) {

@@ -46,6 +46,26 @@ inline v1::Server MakeServer(const std::string& name, uint32_t workers, const Pr
   return server;
 }
 
+// A client whose processes have sent as many payloads each, of ten bytes.
+inline v1::Client MakeClient(const std::string& name, const std::string& server, int processes,
+                             uint64_t sent) {
+  v1::Client client;
+  client.set_name(name);
+  client.set_state(processes > 0 ? v1::CLIENT_STATE_RUNNING : v1::CLIENT_STATE_STOPPED);
+  client.mutable_spec()->set_server(server);
+  for (int number = 0; number < processes; ++number) {
+    v1::ClientProcess& process = *client.add_processes();
+    process.set_name(absl::StrCat(name, "/", number));
+    process.set_pid(200 + number);
+    process.set_state(v1::WORKER_STATE_READY);
+    process.mutable_stats()->set_connections(3);
+    process.mutable_stats()->set_payloads_sent(sent);
+    process.mutable_stats()->set_bytes_sent(10 * sent);
+    process.mutable_stats()->set_payloads_acknowledged(sent / 2);
+  }
+  return client;
+}
+
 // An answer so many seconds after the first.
 inline TopAnswer AnswerAt(double seconds, std::vector<v1::Server> servers) {
   TopAnswer answer;

@@ -21,7 +21,7 @@ class TopViewTest : public ::testing::Test {
   }
 
   TopView view_;
-  TopExtent extent_{.page = 10, .scroll_max = 25, .has_rows = {true, true, false, true}};
+  TopExtent extent_{.page = 10, .scroll_max = 25, .has_rows = {true, true, true, false, true}};
 };
 
 TEST_F(TopViewTest, QLeaves) {
@@ -98,8 +98,10 @@ TEST_F(TopViewTest, ScrollingStaysInside) {
   Press(Key::Code::kUp);
   EXPECT_EQ(view_.scroll, 2u);
   Press(Key::Code::kTab);
-  EXPECT_EQ(view_.section, TopSection::kEvents);  // there are no jobs
+  EXPECT_EQ(view_.section, TopSection::kClients);
   EXPECT_EQ(view_.scroll, 0u);
+  Press(Key::Code::kTab);
+  EXPECT_EQ(view_.section, TopSection::kEvents);  // there are no jobs
   Press(Key::Code::kTab);
   EXPECT_EQ(view_.section, TopSection::kServers);
 }
