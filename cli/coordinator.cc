@@ -129,6 +129,8 @@ absl::Status PrintCoordinator(Context& context, const v1::Coordinator& coordinat
   table.AddRow({"Version", coordinator.version()});
   table.AddRow({"Up", FormatAge(context.clock().Wall() - start)});
   table.AddRow({"Addresses", absl::StrJoin(coordinator.addresses(), ", ")});
+  const std::string& http = coordinator.http_address();
+  table.AddRow({"HTTP", http.empty() ? "off" : absl::StrCat("http://", http, "/metrics")});
   table.AddRow({"Data", coordinator.data_dir()});
   table.AddRow({"Servers", absl::StrCat(coordinator.servers())});
   table.AddRow({"Workers", absl::StrCat(coordinator.workers())});

@@ -31,6 +31,17 @@ JobRun::JobRun(Context& context, v1::JobSubmission submission, JobListener liste
       listener_(std::move(listener)),
       reconnector_(context) {}
 
+JobRun::~JobRun() {
+  // An Interrupt after the end of Run may have begun a call, and its callback points here.
+  cancelling_.call.TryCancel();
+  WaitForCancel();
+}
+
+void JobRun::WaitForCancel() {
+  const auto idle = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !cancel_under_way_; };
+  absl::MutexLock lock(&mutex_, absl::Condition(&idle));
+}
+
 void JobRun::SetCall(grpc::ClientContext* call) {
   absl::MutexLock lock(&mutex_);
   call_ = call;
@@ -39,6 +50,8 @@ void JobRun::SetCall(grpc::ClientContext* call) {
 
 void JobRun::CancelJob(const std::string& id) {
   cancelling_.request.set_id(id);
+  // Run waits for the answer: a coordinator that hangs must not hold it for ever.
+  Context::SetDeadline(cancelling_.call, context_.globals().timeout);
   stub_->async()->CancelJob(&cancelling_.call, &cancelling_.request, &cancelling_.response,
                             [this](const grpc::Status& status) {
                               absl::MutexLock lock(&mutex_);
@@ -190,9 +203,7 @@ absl::StatusOr<v1::Job> JobRun::Run() {
   ASSIGN_OR_RETURN(const auto channel, context_.Channel());
   stub_ = v1::JobService::NewStub(channel);
   auto job = Submit();
-  // The callback of CancelJob points here.
-  const auto idle = [this]() ABSL_SHARED_LOCKS_REQUIRED(mutex_) { return !cancel_under_way_; };
-  absl::MutexLock lock(&mutex_, absl::Condition(&idle));
+  WaitForCancel();
   return job;
 }
 

@@ -36,6 +36,10 @@ struct JobListener {
 class JobRun {
  public:
   JobRun(Context& context, v1::JobSubmission submission, JobListener listener);
+  // REQUIRES: nobody calls Interrupt any more.
+  ~JobRun();
+  JobRun(const JobRun&) = delete;
+  JobRun& operator=(const JobRun&) = delete;
 
   // Sends the inputs of `reader` (null: the job needs none, or has `records`).
   void SetInputs(RecordReader* reader) { reader_ = reader; }
@@ -63,6 +67,8 @@ class JobRun {
   void SetCall(grpc::ClientContext* call) ABSL_LOCKS_EXCLUDED(mutex_);
   // Sends CancelJob without waiting for its answer.
   void CancelJob(const std::string& id) ABSL_LOCKS_EXCLUDED(mutex_);
+  // Until the call that CancelJob has begun, if any, has ended.
+  void WaitForCancel() ABSL_LOCKS_EXCLUDED(mutex_);
 
   struct Cancelling {
     grpc::ClientContext call;

@@ -20,12 +20,19 @@ TEST(MetricsConformanceTest, TheCoordinatorsPageIsInOrder) {
   Fleet fleet({.http = "127.0.0.1:0"});
   fleet.MustStart("default", SmallSpec(2));
   ASSERT_TRUE(KillProcess(fleet.WorkerPid("default", 0)));  // for what counts deaths
+  // And for what clients count.
+  ASSERT_EQ(fleet.Ctl({"client", "start", "load", "--count", "10", "--unlimited"}).exit_code, 0);
   const std::string http = HttpAddressInLog(fleet.dir() / "coordinator.log");
-  ASSERT_TRUE(WaitFor([&] {
-    return HttpGet(http, "/metrics").body.find("center_worker_exits_total{") != std::string::npos;
-  }));
-  const RunResult checked = CheckMetrics(HttpGet(http, "/metrics").body);
+  std::string page;
+  EXPECT_TRUE(WaitFor([&] {
+    page = HttpGet(http, "/metrics").body;
+    return page.find("center_worker_exits_total{") != std::string::npos &&
+           page.find("center_client_payloads_acknowledged_total{client=\"load\"} 10\n") !=
+               std::string::npos;
+  })) << page;
+  const RunResult checked = CheckMetrics(page);
   EXPECT_EQ(checked.exit_code, 0) << checked.out << checked.err;
+  EXPECT_THAT(fleet.Ctl({"coordinator", "status"}).out, HasSubstr(absl::StrCat("http://", http)));
 }
 
 TEST(MetricsConformanceTest, AWorkersPageIsInOrder) {

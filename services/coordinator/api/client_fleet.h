@@ -34,6 +34,7 @@
 #include "services/common/fd.h"
 #include "services/coordinator/api/event_log.h"
 #include "services/coordinator/api/fleet.h"
+#include "services/coordinator/api/fleet_figures.h"
 #include "services/coordinator/api/launch.h"
 #include "services/coordinator/api/request_log.h"
 #include "services/coordinator/api/supervision_messages.h"
@@ -80,6 +81,9 @@ class ClientFleet final : public supervision::Observer {
   void StopClient(const v1::StopClientRequest& request, ClientAnswer answer);
   absl::StatusOr<v1::Client> GetClient(const std::string& name) const;
   absl::StatusOr<v1::ListClientsResponse> ListClients(const v1::ListClientsRequest& request) const;
+
+  // By name.
+  std::vector<ClientFigures> Figures() const;
 
   // A process says how it is. One that is refused must end.
   absl::StatusOr<v1::ReportClientResponse> Report(const v1::ReportClientRequest& request);

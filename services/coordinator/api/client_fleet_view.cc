@@ -43,6 +43,22 @@ v1::ClientStats ClientFleet::Sum(const Entry& entry) {
   return sum;
 }
 
+std::vector<ClientFigures> ClientFleet::Figures() const {
+  std::vector<ClientFigures> all;
+  for (const auto& [name, entry] : clients_) {
+    ClientFigures& figures = all.emplace_back();
+    figures.name = name;
+    figures.stats = Sum(entry);
+    if (entry.run == Run::kStopped) continue;
+    figures.processes_wanted = entry.spec.processes();
+    for (const SlotView& slot : supervisor_.Slots(name)) {
+      figures.processes_ready += slot.state == SlotState::kReady ? 1 : 0;
+      figures.restarts += slot.restarts;
+    }
+  }
+  return all;
+}
+
 bool ClientFleet::NobodyLeft(const Entry& entry) const {
   const auto slots = supervisor_.Slots(entry.record.name);
   return !slots.empty() && IsAll(slots, {SlotState::kFailed, SlotState::kStopped});

@@ -175,6 +175,7 @@ struct Coordinator::Parts {
             [this] {
               return CoordinatorFigures{
                   .fleet = fleet.Figures(),
+                  .clients = clients.Figures(),
                   .jobs_active = jobs.active_count(),
                   .job_chunks_in_flight = jobs.chunks_in_flight(),
                   .payload_streams = relay.stream_count(),
@@ -204,7 +205,6 @@ struct Coordinator::Parts {
     };
   }
 
-  // An event about the coordinator itself.
   void Tell(v1::EventType type, const std::string& reason) {
     events.Append(CoordinatorEvent(type, reason));
   }
@@ -287,8 +287,8 @@ absl::Status Coordinator::Parts::Serve() {
                   .tls = options.tls,
                   .rules = options.rules}));
   // Calls are answered by the control thread, which does not run yet: nobody reads this before.
-  self = DescribeRun(data_dir.path(), bound.addresses);
   ASSIGN_OR_RETURN(http, ServeOps(options.http, CoordinatorPages(OpsSources())));
+  self = DescribeRun(data_dir.path(), bound.addresses, http.get());
   ASSIGN_OR_RETURN(const v1::Event begun, BeginRun(*store, data_dir.path()));
   events.Append(begun);
   const std::string handover_path = data_dir.HandoverPath();

@@ -53,6 +53,42 @@ void AddFleet(const FleetFigures& fleet, MetricSet* metrics) {
   http::AddWorkerMetrics(fleet.workers, metrics);
 }
 
+void AddClients(const std::vector<ClientFigures>& clients, MetricSet* metrics) {
+  const auto add = [&](MetricSet::Family& family, const auto& value_of) {
+    for (const ClientFigures& client : clients) {
+      family.Add(static_cast<double>(value_of(client)), {{"client", client.name}});
+    }
+  };
+  const auto add_stat = [&](MetricSet::Family& family, uint64_t (v1::ClientStats::*stat)() const) {
+    add(family, [stat](const ClientFigures& client) { return (client.stats.*stat)(); });
+  };
+  add(metrics->Gauge("center_client_processes_wanted",
+                     "Processes that a traffic client is to have; 0 while it is stopped."),
+      [](const ClientFigures& client) { return client.processes_wanted; });
+  add(metrics->Gauge("center_client_processes_ready", "Processes of a traffic client that run."),
+      [](const ClientFigures& client) { return client.processes_ready; });
+  add(metrics->Counter("center_client_restarts_total",
+                       "Processes of a traffic client launched after each one's first."),
+      [](const ClientFigures& client) { return client.restarts; });
+  add_stat(metrics->Gauge("center_client_connections", "Open connections of a traffic client."),
+           &v1::ClientStats::connections);
+  add_stat(metrics->Counter("center_client_payloads_sent_total",
+                            "Payloads that a traffic client has written to its sockets."),
+           &v1::ClientStats::payloads_sent);
+  add_stat(metrics->Counter("center_client_bytes_sent_total",
+                            "Bytes that a traffic client has written, with the framing."),
+           &v1::ClientStats::bytes_sent);
+  add_stat(metrics->Counter("center_client_payloads_acknowledged_total",
+                            "Payloads on connections that their server has read to the end."),
+           &v1::ClientStats::payloads_acknowledged);
+  add_stat(metrics->Counter("center_client_errors_total",
+                            "Connects of a traffic client that failed, connections that broke."),
+           &v1::ClientStats::errors);
+  add_stat(metrics->Counter("center_client_reconnects_total",
+                            "Connections that a traffic client has made again after an error."),
+           &v1::ClientStats::reconnects);
+}
+
 }  // namespace
 
 MetricSet CoordinatorMetrics(const CoordinatorFigures& figures, const std::string& version) {
@@ -67,6 +103,7 @@ MetricSet CoordinatorMetrics(const CoordinatorFigures& figures, const std::strin
   metrics.Gauge("center_job_chunks_in_flight", "Chunks of jobs that workers have.")
       .Add(static_cast<double>(figures.job_chunks_in_flight));
   AddFleet(figures.fleet, &metrics);
+  AddClients(figures.clients, &metrics);
   return metrics;
 }
 

@@ -24,6 +24,7 @@ inline constexpr absl::Duration kOpsAnswerTimeout = absl::Seconds(1);
 
 struct CoordinatorFigures {
   FleetFigures fleet;
+  std::vector<ClientFigures> clients;
   uint64_t jobs_active = 0;
   uint64_t job_chunks_in_flight = 0;
   uint64_t payload_streams = 0;

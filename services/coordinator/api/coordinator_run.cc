@@ -37,7 +37,8 @@ void EndRun(state::Store& store) {
   spdlog::error("the next coordinator will not know that this one ended in order: {}", ended);
 }
 
-v1::Coordinator DescribeRun(const std::string& data_dir, const std::vector<NetAddress>& addresses) {
+v1::Coordinator DescribeRun(const std::string& data_dir, const std::vector<NetAddress>& addresses,
+                            const http::Server* http) {
   v1::Coordinator self;
   self.set_pid(::getpid());
   self.set_version(CENTER_VERSION);
@@ -47,6 +48,7 @@ v1::Coordinator DescribeRun(const std::string& data_dir, const std::vector<NetAd
     self.add_addresses(ValidUtf8(address.ToString()));
     spdlog::info("serving gRPC on {}", address.ToString());
   }
+  if (http != nullptr) self.set_http_address(http->address().ToString());
   return self;
 }
 

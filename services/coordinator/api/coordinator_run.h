@@ -9,6 +9,7 @@
 #include "absl/status/statusor.h"
 #include "center/v1/event.pb.h"
 #include "center/v1/server.pb.h"
+#include "services/common/http/server.h"
 #include "services/common/net_address.h"
 #include "services/common/signal_pipe.h"
 #include "services/coordinator/api/client_fleet.h"
@@ -26,7 +27,9 @@ absl::StatusOr<v1::Event> BeginRun(state::Store& store, const std::string& data_
 void EndRun(state::Store& store);
 
 // What GetCoordinator says of this process, which is reached at `addresses`. They are logged.
-v1::Coordinator DescribeRun(const std::string& data_dir, const std::vector<NetAddress>& addresses);
+// `http`: null where it is off.
+v1::Coordinator DescribeRun(const std::string& data_dir, const std::vector<NetAddress>& addresses,
+                            const http::Server* http);
 
 // "2 servers, 3 workers".
 std::string DescribeCounts(const Fleet& fleet);

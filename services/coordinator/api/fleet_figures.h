@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "center/v1/client.pb.h"
 #include "services/common/http/worker_metrics.h"
 #include "services/coordinator/supervision/exit_reason.h"
 #include "services/coordinator/supervision/slot.h"
@@ -27,6 +28,15 @@ struct FleetFigures {
   std::map<std::string, uint64_t> restarts;  // by worker: launches after the first
   std::map<supervision::SlotState, uint64_t> workers_by_state;
   DeathCounts deaths;
+};
+
+// A traffic client, as ClientFleet counts it: since it was started, processes that have ended too.
+struct ClientFigures {
+  std::string name;
+  uint32_t processes_wanted = 0;  // 0 while it is stopped or has finished
+  uint32_t processes_ready = 0;
+  uint64_t restarts = 0;
+  v1::ClientStats stats;
 };
 
 }  // namespace center::coordinator
