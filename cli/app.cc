@@ -117,10 +117,13 @@ class Invocation {
     AddCompletionCommand(root_, selection_);
     AddVersionCommand(root_, selection_);
     AddShellCommand();
-    CLI::App* help = root_.add_subcommand("help", "Show help for a command");
-    help->add_option("COMMAND", help_words_, "The command: `help server start`")
+    CLI::App* help = root_.add_subcommand("help", "Show help for a command, or for the environment");
+    help->add_option("COMMAND", help_words_, "The command, or `environment`")
         ->type_name("COMMAND");
-    help->footer("Examples:\n  centerctl help server start");
+    help->footer(
+        "Examples:\n"
+        "  centerctl help server start\n"
+        "  centerctl help environment       # the variables that stand in for flags");
     // Last: a command takes over its parent's footer when it is added.
     root_.footer(kExamples);
   }
@@ -214,15 +217,19 @@ int Invocation::Fail(Context& context, const absl::Status& status, const CLI::Ap
   if (!text.empty()) {
     context.Warn(absl::StrCat(context.err_style()(Color::kRed, "centerctl:"), " ", text));
   }
-  if (show_help != nullptr) context.Warn(absl::StrCat("\n", HelpText(*show_help)));
+  if (show_help != nullptr) context.Warn(absl::StrCat("\n", HelpText(*show_help, HelpColumns(context.err_style()))));
   return ExitCodeOf(status);
 }
 
 int Invocation::ShowHelp(const std::vector<std::string>& words) {
   Context context(flags_.globals, dependencies_);
+  if (words == std::vector<std::string>{kEnvironmentTopic}) {
+    context.out().Append(EnvironmentHelp(HelpColumns(context.out_style())));
+    return ExitCodeOf(context.out().Flush());
+  }
   const CommandWalk walk = WalkCommands(root_, words);
   if (!walk.error.ok()) return Fail(context, walk.error, walk.app);
-  context.out().Append(HelpText(*walk.app));
+  context.out().Append(HelpText(*walk.app, HelpColumns(context.out_style())));
   return ExitCodeOf(context.out().Flush());
 }
 
@@ -242,7 +249,7 @@ int Invocation::Run(std::vector<std::string> args) {
   const CommandWalk walk = WalkCommands(root_, args);
   if (args.empty() || (walk.help && walk.error.ok())) {
     Context context(flags_.globals, dependencies_);
-    context.out().Append(HelpText(*walk.app));
+    context.out().Append(HelpText(*walk.app, HelpColumns(context.out_style())));
     return ExitCodeOf(context.out().Flush());
   }
   TakeWords(walk.app, &args);

@@ -8,6 +8,7 @@
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_split.h"
 #include "cli/args.h"
+#include "cli/text_width.h"
 
 namespace center::cli {
 namespace {
@@ -90,10 +91,73 @@ std::string Usage(const CLI::App& app, bool has_commands) {
   return usage + "\n";
 }
 
+// Text as it is written, but for lines that are too long: those go on below, indented.
+void AppendFooter(absl::string_view footer, size_t width, std::string* out) {
+  constexpr size_t kHanging = 4;
+  for (const absl::string_view line : absl::StrSplit(footer, '\n')) {
+    const size_t indent = std::min(line.find_first_not_of(' '), line.size());
+    const size_t hanging = indent + (indent > 0 ? kHanging : 0);
+    if (line.size() <= width || width <= hanging + kHanging) {
+      absl::StrAppend(out, line, "\n");
+      continue;
+    }
+    bool first = true;
+    for (const std::string& part : WrapWords(line.substr(indent), width - hanging)) {
+      absl::StrAppend(out, std::string(first ? indent : hanging, ' '),
+                      absl::StripAsciiWhitespace(part), "\n");
+      first = false;
+    }
+  }
+}
+
 }  // namespace
 
+size_t HelpColumns(const Style& style) {
+  return style.columns() == 0 ? kHelpColumns : std::min(style.columns(), kHelpColumns);
+}
+
+const std::vector<std::pair<std::string, std::string>>& EnvironmentVariables() {
+  // Not freed: it lasts as long as the process.
+  static const auto* const variables = new std::vector<std::pair<std::string, std::string>>{
+      {"CENTER_ADDRESS", "The coordinator, as --address"},
+      {"CENTER_CONTEXT", "A coordinator by name, as --context"},
+      {"CENTER_OUTPUT", "How answers are printed, as -o"},
+      {"CENTER_TIMEOUT", "How long to wait for an answer, as --timeout"},
+      {"CENTER_QUIET", "1: no remarks on stderr, as -q"},
+      {"CENTER_YES", "1: nothing asks before it destroys, as -y"},
+      {"CENTER_COLOR", "auto, always or never, as --color"},
+      {"CENTER_TLS_CERT", "The certificate for mutual TLS over TCP, as --tls-cert"},
+      {"CENTER_TLS_KEY", "Its key, as --tls-key"},
+      {"CENTER_TLS_CA", "Who signs the certificates of the others, as --tls-ca"},
+      {"CENTER_DATA_DIR", "Where `coordinator start` keeps its data, as --data-dir"},
+      {"CENTER_CONFIG", "The fleet that `coordinator start` is to have, as --config"},
+      {"NO_COLOR", "Set and not empty: no colours, unless --color or CENTER_COLOR says always"},
+      {"XDG_RUNTIME_DIR", "The coordinator's socket is in its folder center"},
+      {"XDG_CONFIG_HOME", "Contexts are in its folder center (default ~/.config)"},
+      {"XDG_STATE_HOME",
+       "The shell's history and the coordinator's data are in its folder center (default "
+       "~/.local/state)"},
+  };
+  return *variables;
+}
+
+std::string EnvironmentHelp(size_t width) {
+  std::string out;
+  AppendFooter(
+      "Variables stand in for flags: a flag weighs more than a variable, a variable more than the "
+      "context. An empty one is none.",
+      width, &out);
+  AppendEntries("Variables", EnvironmentVariables(), width, &out);
+  out += '\n';
+  AppendFooter("Examples:\n  CENTER_ADDRESS=127.0.0.1:7070 CENTER_OUTPUT=json centerctl server list",
+               width, &out);
+  return out;
+}
+
 std::string HelpText(const CLI::App& app, size_t width) {
-  std::string out = absl::StrCat(app.get_description(), "\n\n");
+  std::string out;
+  AppendFooter(app.get_description(), width, &out);
+  out += '\n';
   Entries commands;
   for (const CLI::App* command : VisibleCommands(app)) {
     std::string summary = command->get_description();
@@ -109,16 +173,22 @@ std::string HelpText(const CLI::App& app, size_t width) {
   AppendEntries("Commands", commands, width, &out);
   AppendEntries("Arguments", Arguments(app), width, &out);
   AppendEntries(app.get_parent() == nullptr ? "Global flags" : "Flags", Flags(app), width, &out);
-  if (!app.get_footer().empty()) absl::StrAppend(&out, "\n", app.get_footer(), "\n");
+  if (!app.get_footer().empty()) {
+    out += '\n';
+    AppendFooter(app.get_footer(), width, &out);
+  }
   if (app.get_parent() != nullptr) {
-    absl::StrAppend(&out,
-                    "\nExit codes: 0 ok, 1 failure, 2 usage, 3 not running, 64+N gRPC status N.\n");
+    out += '\n';
+    AppendFooter("Exit codes: 0 ok, 1 failure, 2 usage, 3 not running, 64+N gRPC status N.", width,
+                 &out);
   }
   if (!commands.empty()) {
-    absl::StrAppend(&out, app.get_parent() == nullptr ? "\n" : "", "`", FullName(app),
-                    " <command> --help` tells more about a command.\n");
+    if (app.get_parent() == nullptr) out += '\n';
+    AppendFooter(
+        absl::StrCat("`", FullName(app), " <command> --help` tells more about a command."), width,
+        &out);
   } else if (app.get_parent() != nullptr) {
-    absl::StrAppend(&out, "`centerctl --help` shows the flags that every command takes.\n");
+    AppendFooter("`centerctl --help` shows the flags that every command takes.", width, &out);
   }
   return out;
 }

@@ -6,6 +6,7 @@
 #include "absl/strings/str_replace.h"
 #include "absl/strings/str_split.h"
 #include "cli/args.h"
+#include "cli/help.h"
 
 namespace center::cli {
 namespace {
@@ -68,6 +69,10 @@ std::string ManPage(const CLI::App& root) {
   AppendOptions(root, &out);
   absl::StrAppend(&out, ".SH COMMANDS\n");
   AppendCommand(root, &out);
+  absl::StrAppend(&out, ".SH ENVIRONMENT\n");
+  for (const auto& [variable, what] : EnvironmentVariables()) {
+    absl::StrAppend(&out, ".TP\n.B ", Roff(variable), "\n", Roff(what), ".\n");
+  }
   absl::StrAppend(&out,
                   ".SH \"EXIT STATUS\"\n"
                   ".TP\n0\nEverything went well.\n.TP\n1\nIt failed.\n.TP\n2\nThe command line is "

@@ -119,6 +119,12 @@ std::vector<std::string> Shell::Environment() const {
     env.push_back(absl::StrCat("CENTER_TIMEOUT=", absl::FormatDuration(globals.timeout)));
   }
   if (!globals.context.empty()) env.push_back(absl::StrCat("CENTER_CONTEXT=", globals.context));
+  const auto add_file = [&env](const char* name, const std::string& path) {
+    if (!path.empty()) env.push_back(absl::StrCat(name, "=", path));
+  };
+  add_file("CENTER_TLS_CERT", globals.credentials.tls_cert);
+  add_file("CENTER_TLS_KEY", globals.credentials.tls_key);
+  add_file("CENTER_TLS_CA", globals.credentials.tls_ca);
   if (globals.quiet) env.emplace_back("CENTER_QUIET=1");
   if (globals.yes) env.emplace_back("CENTER_YES=1");
   if (globals.color == ColorMode::kAlways) env.emplace_back("CENTER_COLOR=always");
@@ -193,10 +199,14 @@ void Shell::RunRepeat(const std::vector<std::string>& words) {
 }
 
 void Shell::Help(const std::vector<std::string>& words) {
+  if (words.size() == 2 && words[1] == kEnvironmentTopic) {
+    context_.out().Append(EnvironmentHelp(HelpColumns(context_.out_style())));
+    return;
+  }
   const CommandWalk walk =
       WalkCommands(root_, std::vector<std::string>(words.begin() + 1, words.end()));
   if (!walk.error.ok()) Complain(walk.error.message());
-  context_.out().Append(HelpText(*walk.app));
+  context_.out().Append(HelpText(*walk.app, HelpColumns(context_.out_style())));
   if (walk.app == &root_) context_.out().Append(absl::StrCat("\n", kBuiltins));
 }
 

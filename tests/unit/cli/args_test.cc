@@ -229,6 +229,28 @@ TEST_F(ArgsTest, ABadVariableIsAUsageError) {
   EXPECT_THAT(result.err, HasSubstr("\"purple\" is none of auto, always, never"));
 }
 
+TEST_F(ArgsTest, EveryOtherVariableIsTheFlagThatItStandsFor) {
+  {
+    const ScopedEnv timeout("CENTER_TIMEOUT", "soon");
+    EXPECT_THAT(RunHere({"server", "list"}).err, HasSubstr("soon"));
+    EXPECT_EQ(RunHere({"server", "list"}).exit_code, kExitUsage);
+    EXPECT_EQ(RunHere({"--timeout", "5s", "server", "list"}).exit_code, 0) << "the flag wins";
+  }
+  {
+    const ScopedEnv data("CENTER_DATA_DIR", "/srv/of-the-variable");
+    const std::vector<std::string> start = {"--address", "unix:/nowhere/x.sock", "coordinator",
+                                            "start", "--dry-run"};
+    EXPECT_THAT(Run(start).out, HasSubstr("data in /srv/of-the-variable"));
+  }
+  for (const char* variable : {"CENTER_TLS_CERT", "CENTER_TLS_KEY", "CENTER_TLS_CA"}) {
+    const ScopedEnv file(variable, "/nowhere/to-be-found.pem");
+    const CliResult result = Run({"--address", "127.0.0.1:1", "server", "list"});
+    EXPECT_NE(result.exit_code, 0);
+    // Three belong together: whichever is missing or cannot be read is named.
+    EXPECT_THAT(result.err, HasSubstr("--tls-")) << variable;
+  }
+}
+
 TEST_F(ArgsTest, AnEmptyVariableIsNone) {
   const ScopedEnv output("CENTER_OUTPUT", "");
   const ScopedEnv timeout("CENTER_TIMEOUT", "");

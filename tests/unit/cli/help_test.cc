@@ -2,10 +2,12 @@
 #include "cli/help.h"
 
 #include <map>
+#include <set>
 
 #include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 #include "cli/args.h"
 #include "cli/commands.h"
 #include "tests/unit/cli/testing.h"
@@ -79,6 +81,39 @@ TEST_F(HelpTest, TheFirstScreenNamesEveryNounWithItsVerbs) {
   for (const char* variable : {"CENTER_ADDRESS", "CENTER_CONTEXT", "CENTER_OUTPUT",
                                "CENTER_TIMEOUT", "CENTER_QUIET", "CENTER_YES", "CENTER_COLOR"}) {
     EXPECT_THAT(help, HasSubstr(variable));
+  }
+}
+
+TEST_F(HelpTest, TheEnvironmentHasEveryVariableThatAFlagNames) {
+  const std::string help = Run({"help", "environment"}).out;
+  const std::string man = Run({"__man"}).out;
+  std::set<std::string> known;
+  for (const auto& [variable, what] : EnvironmentVariables()) {
+    known.insert(variable);
+    EXPECT_THAT(help, HasSubstr(absl::StrCat("  ", variable, " ")));
+    EXPECT_THAT(man, HasSubstr(absl::StrCat(".B ", variable, "\n")));
+  }
+  // Descriptions of flags say "env CENTER_…".
+  std::set<std::string> named;
+  for (size_t at = man.find("CENTER_"); at != std::string::npos; at = man.find("CENTER_", at + 1)) {
+    const size_t end = man.find_first_not_of("ABCDEFGHIJKLMNOPQRSTUVWXYZ_", at);
+    named.insert(man.substr(at, end - at));
+  }
+  EXPECT_THAT(named, SizeIs(12));
+  for (const std::string& variable : named) EXPECT_THAT(known, ::testing::Contains(variable));
+}
+
+TEST_F(HelpTest, ANarrowTerminalBreaksHelpBetweenWords) {
+  CLI::App root("Shows things.");
+  CLI::App* command = root.add_subcommand("show", "Shows a thing, and what there is to say of it");
+  command->footer("Examples:\n  centerctl show --everything-there-is      # a long remark on that");
+  const std::string help = HelpText(*command, 40);
+  EXPECT_THAT(help, HasSubstr("Shows a thing, and what there is to say\nof it\n"));
+  EXPECT_THAT(help, HasSubstr("\n  centerctl show --everything-there-is\n      # a long remark on"
+                              " that\n"));
+  for (const absl::string_view line : absl::StrSplit(help, '\n')) EXPECT_LE(line.size(), 40u);
+  for (const absl::string_view line : absl::StrSplit(EnvironmentHelp(60), '\n')) {
+    EXPECT_LE(line.size(), 60u) << line;
   }
 }
 
