@@ -16,6 +16,7 @@
 #include "cli/man.h"
 #include "cli/shell.h"
 #include "cli/suggest.h"
+#include "cli/text_width.h"
 #include "cli/tls.h"
 #include "cli/top.h"
 #include "services/common/status_macros.h"
@@ -117,9 +118,9 @@ class Invocation {
     AddCompletionCommand(root_, selection_);
     AddVersionCommand(root_, selection_);
     AddShellCommand();
-    CLI::App* help = root_.add_subcommand("help", "Show help for a command, or for the environment");
-    help->add_option("COMMAND", help_words_, "The command, or `environment`")
-        ->type_name("COMMAND");
+    CLI::App* help =
+        root_.add_subcommand("help", "Show help for a command, or for the environment");
+    help->add_option("COMMAND", help_words_, "The command, or `environment`")->type_name("COMMAND");
     help->footer(
         "Examples:\n"
         "  centerctl help server start\n"
@@ -215,9 +216,13 @@ absl::Status Invocation::Parse(const std::vector<std::string>& args) {
 int Invocation::Fail(Context& context, const absl::Status& status, const CLI::App* show_help) {
   const std::string text = Explain(status);
   if (!text.empty()) {
-    context.Warn(absl::StrCat(context.err_style()(Color::kRed, "centerctl:"), " ", text));
+    constexpr absl::string_view kName = "centerctl:";
+    const Style& style = context.err_style();
+    const std::string shown = WrapLines(absl::StrCat(kName, " ", text), style.columns());
+    context.Warn(absl::StrCat(style(Color::kRed, kName), shown.substr(kName.size())));
   }
-  if (show_help != nullptr) context.Warn(absl::StrCat("\n", HelpText(*show_help, HelpColumns(context.err_style()))));
+  if (show_help != nullptr)
+    context.Warn(absl::StrCat("\n", HelpText(*show_help, HelpColumns(context.err_style()))));
   return ExitCodeOf(status);
 }
 

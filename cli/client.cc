@@ -297,8 +297,7 @@ void AddClientCommands(CLI::App& root, Selection& selection) {
       "  centerctl client list\n"
       "  centerctl client list -o wide\n"
       "  centerctl client list --watch");
-  OnSelected(list, selection,
-             [=](Context& context) { return Show(context, *watch, AskClients); });
+  OnSelected(list, selection, [=](Context& context) { return Show(context, *watch, AskClients); });
 }
 
 }  // namespace center::cli

@@ -10,6 +10,8 @@
 namespace center::cli {
 namespace {
 
+using Align = Table::Align;
+
 std::string TextOrDash(const std::string& text) { return text.empty() ? "-" : text; }
 
 std::string AgeSince(const google::protobuf::Timestamp& since, absl::Time now) {
@@ -75,25 +77,22 @@ std::string RunningCount(const v1::Client& client) {
 
 Table ClientTable(const google::protobuf::RepeatedPtrField<v1::Client>& clients, bool wide,
                   absl::Time now) {
-  std::vector<Table::Column> columns = {{"NAME"},
-                                        {"STATE"},
-                                        {"TARGET"},
-                                        {"PROCS", Table::Align::kRight},
-                                        {"CONNS", Table::Align::kRight},
-                                        {"PAYLOADS", Table::Align::kRight},
-                                        {"SENT", Table::Align::kRight},
-                                        {"ERRORS", Table::Align::kRight},
-                                        {"AGE", Table::Align::kRight}};
+  std::vector<Table::Column> columns = {
+      {"NAME", Align::kLeft, 0, 12}, {"STATE"},
+      {"TARGET", Align::kLeft, 4},   {"PROCS", Align::kRight, 3},
+      {"CONNS", Align::kRight, 6},   {"PAYLOADS", Align::kRight, 1},
+      {"SENT", Align::kRight, 7},    {"ERRORS", Align::kRight, 2},
+      {"AGE", Align::kRight, 5}};
   if (wide) {
-    columns.insert(columns.end(), {{"ACKED", Table::Align::kRight},
-                                   {"RECONNECTS", Table::Align::kRight},
-                                   {"ADDRESS"},
-                                   {"PACE"},
-                                   {"MIX"},
-                                   {"PAYLOAD"},
-                                   {"COUNT", Table::Align::kRight},
-                                   {"FRAMING"},
-                                   {"DETAIL"}});
+    columns.insert(columns.end(), {{"ACKED", Align::kRight, 8},
+                                   {"RECONNECTS", Align::kRight, 12},
+                                   {"ADDRESS", Align::kLeft, 13},
+                                   {"PACE", Align::kLeft, 10},
+                                   {"MIX", Align::kLeft, 15},
+                                   {"PAYLOAD", Align::kLeft, 14},
+                                   {"COUNT", Align::kRight, 11},
+                                   {"FRAMING", Align::kLeft, 16},
+                                   {"DETAIL", Align::kLeft, 9, 20}});
   }
   Table table(std::move(columns));
   for (const v1::Client& client : clients) {
@@ -124,20 +123,17 @@ Table ClientTable(const google::protobuf::RepeatedPtrField<v1::Client>& clients,
 
 Table ClientProcessTable(const google::protobuf::RepeatedPtrField<v1::ClientProcess>& processes,
                          bool wide, absl::Time now) {
-  std::vector<Table::Column> columns = {{"NAME"},
-                                        {"STATE"},
-                                        {"PID", Table::Align::kRight},
-                                        {"CONNS", Table::Align::kRight},
-                                        {"PAYLOADS", Table::Align::kRight},
-                                        {"SENT", Table::Align::kRight},
-                                        {"ERRORS", Table::Align::kRight},
-                                        {"RESTARTS", Table::Align::kRight},
-                                        {"AGE", Table::Align::kRight}};
+  std::vector<Table::Column> columns = {
+      {"NAME", Align::kLeft, 0, 12},  {"STATE"},
+      {"PID", Align::kRight, 1},      {"CONNS", Align::kRight, 5},
+      {"PAYLOADS", Align::kRight, 2}, {"SENT", Align::kRight, 7},
+      {"ERRORS", Align::kRight, 3},   {"RESTARTS", Align::kRight, 6},
+      {"AGE", Align::kRight, 4}};
   if (wide) {
-    columns.insert(columns.end(), {{"ACKED", Table::Align::kRight},
-                                   {"RECONNECTS", Table::Align::kRight},
-                                   {"LAST ERROR"},
-                                   {"LAST EXIT"}});
+    columns.insert(columns.end(), {{"ACKED", Align::kRight, 8},
+                                   {"RECONNECTS", Align::kRight, 11},
+                                   {"LAST ERROR", Align::kLeft, 10, 20},
+                                   {"LAST EXIT", Align::kLeft, 9, 20}});
   }
   Table table(std::move(columns));
   for (const v1::ClientProcess& process : processes) {
@@ -199,13 +195,12 @@ std::string ClientStatusText(const v1::Client& client, bool wide, const Style& s
   absl::StrAppend(&text, "\n", ClientProcessTable(client.processes(), wide, now).Render(style));
   for (const v1::ClientProcess& process : client.processes()) {
     if (!process.has_last_exit() || process.restarts() == 0) continue;
-    absl::StrAppend(
-        &text, "\n",
-        Paragraph(absl::StrCat(process.name(), " was restarted ",
-                               Counted(process.restarts(), "time", "times"), ", last ",
-                               AgeSince(process.last_exit().time(), now),
-                               " ago: ", process.last_exit().reason()),
-                  style));
+    absl::StrAppend(&text, "\n",
+                    Paragraph(absl::StrCat(process.name(), " was restarted ",
+                                           Counted(process.restarts(), "time", "times"), ", last ",
+                                           AgeSince(process.last_exit().time(), now),
+                                           " ago: ", process.last_exit().reason()),
+                              style));
   }
   return text;
 }

@@ -3,8 +3,10 @@
 #include <cstdlib>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/str_cat.h"
 #include "cli/progress.h"
+#include "cli/text_width.h"
 #include "cli/tls.h"
 #include "services/common/status_macros.h"
 
@@ -38,7 +40,11 @@ void Context::Say(absl::string_view line) {
   if (!globals_.quiet) Warn(line);
 }
 
-void Context::Warn(absl::string_view line) { ErrText(absl::StrCat(line, "\n")); }
+void Context::Warn(absl::string_view line) {
+  // What has colours was laid out by who coloured it.
+  const size_t columns = absl::StrContains(line, "\x1b") ? 0 : err_style_.columns();
+  ErrText(absl::StrCat(WrapLines(line, columns), "\n"));
+}
 
 void Context::ErrText(absl::string_view text) {
   const absl::MutexLock lock(&err_mutex_);

@@ -71,7 +71,8 @@ class Context {
   const Style& err_style() const { return err_style_; }
   bool err_is_terminal() const { return err_is_terminal_; }
 
-  // A line for people on stderr; Say is silenced by -q, Warn is not.
+  // A line for people on stderr, broken between words where the terminal is narrow; Say is silenced
+  // by -q, Warn is not.
   void Say(absl::string_view line);
   void Warn(absl::string_view line);
   // Raw text to stderr, for progress bars.

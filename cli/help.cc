@@ -91,23 +91,10 @@ std::string Usage(const CLI::App& app, bool has_commands) {
   return usage + "\n";
 }
 
-// Text as it is written, but for lines that are too long: those go on below, indented.
-void AppendFooter(absl::string_view footer, size_t width, std::string* out) {
+// Text as it is written, but for lines that are too long.
+void AppendText(absl::string_view text, size_t width, std::string* out) {
   constexpr size_t kHanging = 4;
-  for (const absl::string_view line : absl::StrSplit(footer, '\n')) {
-    const size_t indent = std::min(line.find_first_not_of(' '), line.size());
-    const size_t hanging = indent + (indent > 0 ? kHanging : 0);
-    if (line.size() <= width || width <= hanging + kHanging) {
-      absl::StrAppend(out, line, "\n");
-      continue;
-    }
-    bool first = true;
-    for (const std::string& part : WrapWords(line.substr(indent), width - hanging)) {
-      absl::StrAppend(out, std::string(first ? indent : hanging, ' '),
-                      absl::StripAsciiWhitespace(part), "\n");
-      first = false;
-    }
-  }
+  absl::StrAppend(out, WrapLines(text, width, kHanging), "\n");
 }
 
 }  // namespace
@@ -143,20 +130,20 @@ const std::vector<std::pair<std::string, std::string>>& EnvironmentVariables() {
 
 std::string EnvironmentHelp(size_t width) {
   std::string out;
-  AppendFooter(
+  AppendText(
       "Variables stand in for flags: a flag weighs more than a variable, a variable more than the "
       "context. An empty one is none.",
       width, &out);
   AppendEntries("Variables", EnvironmentVariables(), width, &out);
   out += '\n';
-  AppendFooter("Examples:\n  CENTER_ADDRESS=127.0.0.1:7070 CENTER_OUTPUT=json centerctl server list",
-               width, &out);
+  AppendText("Examples:\n  CENTER_ADDRESS=127.0.0.1:7070 CENTER_OUTPUT=json centerctl server list",
+             width, &out);
   return out;
 }
 
 std::string HelpText(const CLI::App& app, size_t width) {
   std::string out;
-  AppendFooter(app.get_description(), width, &out);
+  AppendText(app.get_description(), width, &out);
   out += '\n';
   Entries commands;
   for (const CLI::App* command : VisibleCommands(app)) {
@@ -175,20 +162,19 @@ std::string HelpText(const CLI::App& app, size_t width) {
   AppendEntries(app.get_parent() == nullptr ? "Global flags" : "Flags", Flags(app), width, &out);
   if (!app.get_footer().empty()) {
     out += '\n';
-    AppendFooter(app.get_footer(), width, &out);
+    AppendText(app.get_footer(), width, &out);
   }
   if (app.get_parent() != nullptr) {
     out += '\n';
-    AppendFooter("Exit codes: 0 ok, 1 failure, 2 usage, 3 not running, 64+N gRPC status N.", width,
-                 &out);
+    AppendText("Exit codes: 0 ok, 1 failure, 2 usage, 3 not running, 64+N gRPC status N.", width,
+               &out);
   }
   if (!commands.empty()) {
     if (app.get_parent() == nullptr) out += '\n';
-    AppendFooter(
-        absl::StrCat("`", FullName(app), " <command> --help` tells more about a command."), width,
-        &out);
+    AppendText(absl::StrCat("`", FullName(app), " <command> --help` tells more about a command."),
+               width, &out);
   } else if (app.get_parent() != nullptr) {
-    AppendFooter("`centerctl --help` shows the flags that every command takes.", width, &out);
+    AppendText("`centerctl --help` shows the flags that every command takes.", width, &out);
   }
   return out;
 }

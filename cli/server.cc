@@ -157,13 +157,12 @@ std::string StatusText(const v1::Server& server, bool wide, absl::Time now, cons
                                 style));
     }
     if (worker.has_last_exit() && !worker.last_exit().requested()) {
-      absl::StrAppend(
-          &text, "\n",
-          Paragraph(absl::StrCat(worker.name(), " was restarted ",
-                                 Counted(worker.restarts(), "time", "times"), ", last ",
-                                 FormatAge(now - ToTime(worker.last_exit().time())),
-                                 " ago: ", worker.last_exit().reason()),
-                    style));
+      absl::StrAppend(&text, "\n",
+                      Paragraph(absl::StrCat(worker.name(), " was restarted ",
+                                             Counted(worker.restarts(), "time", "times"), ", last ",
+                                             FormatAge(now - ToTime(worker.last_exit().time())),
+                                             " ago: ", worker.last_exit().reason()),
+                                style));
     }
   }
   return text;

@@ -5,7 +5,10 @@
 
 #include <algorithm>
 
+#include "absl/strings/ascii.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
+#include "absl/strings/str_split.h"
 
 namespace center::cli {
 namespace {
@@ -117,6 +120,25 @@ std::vector<std::string> WrapWords(absl::string_view text, size_t columns) {
   }
   lines.emplace_back(text);
   return lines;
+}
+
+std::string WrapLines(absl::string_view text, size_t columns, size_t hanging) {
+  constexpr size_t kLeast = 8;  // of text beside what a line is indented by
+  std::vector<std::string> lines;
+  for (const absl::string_view line : absl::StrSplit(text, '\n')) {
+    const size_t indent = std::min(line.find_first_not_of(' '), line.size());
+    const size_t below = indent + (indent > 0 ? hanging : 0);
+    if (columns == 0 || DisplayWidth(line) <= columns || columns < below + kLeast) {
+      lines.emplace_back(line);
+      continue;
+    }
+    std::vector<std::string> parts = WrapWords(line.substr(indent), columns - below);
+    for (size_t i = 0; i < parts.size(); ++i) {
+      const absl::string_view part = absl::StripAsciiWhitespace(parts[i]);
+      lines.push_back(absl::StrCat(std::string(i == 0 ? indent : below, ' '), part));
+    }
+  }
+  return absl::StrJoin(lines, "\n");
 }
 
 }  // namespace center::cli

@@ -29,4 +29,8 @@ std::string Shortened(absl::string_view text, size_t columns);
 // some, else inside words. Never empty.
 std::vector<std::string> WrapWords(absl::string_view text, size_t columns);
 
+// Text of several lines, those that are longer than `columns` broken between words and going on
+// below, indented as they are (`hanging` more where they are indented at all). 0: no limit.
+std::string WrapLines(absl::string_view text, size_t columns, size_t hanging = 0);
+
 }  // namespace center::cli

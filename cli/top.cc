@@ -260,8 +260,7 @@ void AddTopCommand(CLI::App& root, Selection& selection) {
   AddChoice(*top, "--sort", &flags->sort, TopSortNames(),
             "What servers, workers and clients are sorted by (default name)");
   top->add_flag("--reverse", flags->reverse, "The other way round");
-  top->add_option("--filter", flags->filter,
-                  "Only what has this text in its name")
+  top->add_option("--filter", flags->filter, "Only what has this text in its name")
       ->type_name("TEXT");
   top->footer(
       "Rates are means over 5 seconds. CPU: 100% is one core. LAG: payloads that the slowest\n"

@@ -75,9 +75,9 @@ void FollowTarget(Load& load, const Flags& flags, const v1::ReportClientResponse
   load.SetTarget(std::move(target));
 }
 
-// Gets out of the way of workers that drain, and of a server that is stopped. `drains`: as told last.
-void MakeWay(Load& load, const v1::ReportClientResponse& answer,
-             absl::optional<uint64_t>* drains) {
+// Gets out of the way of workers that drain, and of a server that is stopped. `drains`: as told
+// last.
+void MakeWay(Load& load, const v1::ReportClientResponse& answer, absl::optional<uint64_t>* drains) {
   // The first answer tells of drains that were before these connections; a new coordinator counts
   // from nothing.
   if (drains->has_value() && answer.drains() > **drains) load.Renew();

@@ -1,4 +1,5 @@
-// CENTER_* variables that only show in whole programs; the others are in tests/unit/cli/args_test.cc.
+// CENTER_* variables that only show in whole programs; the others are in
+// tests/unit/cli/args_test.cc.
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
@@ -32,12 +33,11 @@ TEST(EnvironmentTest, ConfigIsTheFleetThatANewCoordinatorIsToHave) {
   const auto ctl = [&env](const std::vector<std::string>& args) {
     return RunToEnd(Binary("centerctl"), args, "", absl::Seconds(60), env);
   };
-  const RunResult start = ctl({"coordinator", "start", "--http", "off", "--listen",
-                               absl::StrCat("unix:", dir / "c.sock")});
+  const RunResult start = ctl(
+      {"coordinator", "start", "--http", "off", "--listen", absl::StrCat("unix:", dir / "c.sock")});
   ASSERT_EQ(start.exit_code, 0) << start.err;
-  EXPECT_TRUE(WaitFor([&] {
-    return ctl({"server", "list", "-o", "name"}).out == "of-the-file\n";
-  }));
+  EXPECT_TRUE(
+      WaitFor([&] { return ctl({"server", "list", "-o", "name"}).out == "of-the-file\n"; }));
   EXPECT_THAT(ctl({"coordinator", "status"}).out, HasSubstr(dir / "data"));
   EXPECT_EQ(ctl({"coordinator", "stop"}).exit_code, 0);
 }

@@ -86,9 +86,9 @@ TEST_F(StoryTest, FromNothingToAKilledWorkerAndItsCause) {
   Terminal().Type(absl::StrCat("top", kEnter));
   EXPECT_TRUE(WaitScreen("worker-died")) << Screen();
   EXPECT_TRUE(WaitScreen("2/2 workers ready")) << Screen();
-  EXPECT_THAT(Screen(), AllOf(HasSubstr("killed by SIGKILL"), HasSubstr("games/1"),
-                              HasSubstr("primes"), HasSubstr("100%"), HasSubstr("CLIENT"),
-                              HasSubstr("load/0")));
+  EXPECT_THAT(Screen(),
+              AllOf(HasSubstr("killed by SIGKILL"), HasSubstr("games/1"), HasSubstr("primes"),
+                    HasSubstr("100%"), HasSubstr("CLIENT"), HasSubstr("load/0")));
   Terminal().Type("q");
   shell_->Command("server status games");
   EXPECT_THAT(Everything(), HasSubstr("games/0 was restarted 1 time"));

@@ -72,7 +72,7 @@ class WorkerLine {
 struct ServerTarget {
   std::string address;  // "127.0.0.1:5000"
   v1::Framing framing = v1::FRAMING_LINE;
-  bool running = false;  // or about to
+  bool running = false;   // or about to
   bool stopping = false;  // or stopped, because somebody wants it so
   uint64_t drains = 0;    // how often its workers have begun to drain
 };
