@@ -5,6 +5,7 @@
 #include "absl/strings/str_cat.h"
 #include "cli/commands.h"
 #include "cli/context_file.h"
+#include "cli/views.h"
 #include "google/protobuf/struct.pb.h"
 #include "services/common/net_address.h"
 #include "services/common/status_macros.h"

@@ -1,8 +1,23 @@
 #include "services/common/rpc/channel.h"
 
+#include "absl/strings/match.h"
 #include "services/common/rpc/server.h"
 
 namespace center::rpc {
+namespace {
+
+// How long connecting may take. A distant machine that is gone says nothing, so it is given up
+// soon; on this one whoever is gone refuses at once, and who is slow to greet is only busy: that is
+// no absence, and a call's own deadline says how long it is waited for.
+constexpr int kConnectTimeoutMs = 2'000;
+constexpr int kLocalConnectTimeoutMs = 20'000;
+
+bool IsOnThisMachine(const NetAddress& address) {
+  return address.is_unix || address.host == "localhost" || address.host == "::1" ||
+         absl::StartsWith(address.host, "127.");
+}
+
+}  // namespace
 
 std::shared_ptr<grpc::Channel> MakeChannel(const NetAddress& address) {
   return MakeChannelWith(address, grpc::InsecureChannelCredentials());
@@ -14,9 +29,8 @@ std::shared_ptr<grpc::Channel> MakeChannelWith(
   arguments.SetMaxReceiveMessageSize(kMaxMessageBytes);
   arguments.SetMaxSendMessageSize(kMaxMessageBytes);
   arguments.SetInt(GRPC_ARG_INITIAL_RECONNECT_BACKOFF_MS, 50);
-  // How long connecting may take: a loaded machine or a distant one needs more than the first
-  // backoff.
-  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS, 2000);
+  arguments.SetInt(GRPC_ARG_MIN_RECONNECT_BACKOFF_MS,
+                   IsOnThisMachine(address) ? kLocalConnectTimeoutMs : kConnectTimeoutMs);
   // A process of this machine is found within this time after it has come back; asking whether a
   // unix socket is there costs next to nothing.
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, address.is_unix ? 250 : 2000);

@@ -1,6 +1,8 @@
 // Exit codes, and what a person reads when something failed.
 #include "cli/errors.h"
 
+#include "services/common/fd.h"
+#include "services/common/net_address.h"
 #include "services/common/rpc/status.h"
 #include "tests/unit/cli/fake_coordinator.h"
 #include "tests/unit/cli/testing.h"
@@ -201,6 +203,19 @@ TEST_F(ErrorsCommandTest, AFormatThatACommandDoesNotHaveIsRefusedWithThoseItHas)
   const CliResult repair = RunHere({"journal", "repair", dir_.path(), "-o", "json"});
   EXPECT_EQ(repair.exit_code, kExitUsage);
   EXPECT_THAT(repair.err, HasSubstr("this command prints no data: leave out -o"));
+}
+
+class SilentCoordinatorTest : public CliTest {};
+
+TEST_F(SilentCoordinatorTest, OneThatIsThereButBusyIsNotAbsent) {
+  const auto listener = ListenTcp("127.0.0.1", 0, 16);  // connects, and greets nobody
+  ASSERT_TRUE(listener.ok()) << listener.status();
+  const auto port = LocalPort(listener->get());
+  ASSERT_TRUE(port.ok()) << port.status();
+  const CliResult result = Run(
+      {"--address", absl::StrCat("127.0.0.1:", *port), "--timeout", "2500ms", "server", "list"});
+  EXPECT_EQ(result.exit_code, 64 + 4);
+  EXPECT_THAT(result.err, testing::HasSubstr("did not answer in time"));
 }
 
 }  // namespace
