@@ -10,8 +10,6 @@
 namespace center::cli {
 namespace {
 
-using Align = Table::Align;
-
 std::string TextOrDash(const std::string& text) { return text.empty() ? "-" : text; }
 
 std::string AgeSince(const google::protobuf::Timestamp& since, absl::Time now) {
@@ -78,21 +76,21 @@ std::string RunningCount(const v1::Client& client) {
 Table ClientTable(const google::protobuf::RepeatedPtrField<v1::Client>& clients, bool wide,
                   absl::Time now) {
   std::vector<Table::Column> columns = {
-      {"NAME", Align::kLeft, 0, 12}, {"STATE"},
-      {"TARGET", Align::kLeft, 4},   {"PROCS", Align::kRight, 3},
-      {"CONNS", Align::kRight, 6},   {"PAYLOADS", Align::kRight, 1},
-      {"SENT", Align::kRight, 7},    {"ERRORS", Align::kRight, 2},
-      {"AGE", Align::kRight, 5}};
+      {"NAME", Table::Align::kLeft, 0, 12}, {"STATE"},
+      {"TARGET", Table::Align::kLeft, 4},   {"PROCS", Table::Align::kRight, 3},
+      {"CONNS", Table::Align::kRight, 6},   {"PAYLOADS", Table::Align::kRight, 1},
+      {"SENT", Table::Align::kRight, 7},    {"ERRORS", Table::Align::kRight, 2},
+      {"AGE", Table::Align::kRight, 5}};
   if (wide) {
-    columns.insert(columns.end(), {{"ACKED", Align::kRight, 8},
-                                   {"RECONNECTS", Align::kRight, 12},
-                                   {"ADDRESS", Align::kLeft, 13},
-                                   {"PACE", Align::kLeft, 10},
-                                   {"MIX", Align::kLeft, 15},
-                                   {"PAYLOAD", Align::kLeft, 14},
-                                   {"COUNT", Align::kRight, 11},
-                                   {"FRAMING", Align::kLeft, 16},
-                                   {"DETAIL", Align::kLeft, 9, 20}});
+    columns.insert(columns.end(), {{"ACKED", Table::Align::kRight, 8},
+                                   {"RECONNECTS", Table::Align::kRight, 12},
+                                   {"ADDRESS", Table::Align::kLeft, 13},
+                                   {"PACE", Table::Align::kLeft, 10},
+                                   {"MIX", Table::Align::kLeft, 15},
+                                   {"PAYLOAD", Table::Align::kLeft, 14},
+                                   {"COUNT", Table::Align::kRight, 11},
+                                   {"FRAMING", Table::Align::kLeft, 16},
+                                   {"DETAIL", Table::Align::kLeft, 9, 20}});
   }
   Table table(std::move(columns));
   for (const v1::Client& client : clients) {
@@ -124,16 +122,16 @@ Table ClientTable(const google::protobuf::RepeatedPtrField<v1::Client>& clients,
 Table ClientProcessTable(const google::protobuf::RepeatedPtrField<v1::ClientProcess>& processes,
                          bool wide, absl::Time now) {
   std::vector<Table::Column> columns = {
-      {"NAME", Align::kLeft, 0, 12},  {"STATE"},
-      {"PID", Align::kRight, 1},      {"CONNS", Align::kRight, 5},
-      {"PAYLOADS", Align::kRight, 2}, {"SENT", Align::kRight, 7},
-      {"ERRORS", Align::kRight, 3},   {"RESTARTS", Align::kRight, 6},
-      {"AGE", Align::kRight, 4}};
+      {"NAME", Table::Align::kLeft, 0, 12},  {"STATE"},
+      {"PID", Table::Align::kRight, 1},      {"CONNS", Table::Align::kRight, 5},
+      {"PAYLOADS", Table::Align::kRight, 2}, {"SENT", Table::Align::kRight, 7},
+      {"ERRORS", Table::Align::kRight, 3},   {"RESTARTS", Table::Align::kRight, 6},
+      {"AGE", Table::Align::kRight, 4}};
   if (wide) {
-    columns.insert(columns.end(), {{"ACKED", Align::kRight, 8},
-                                   {"RECONNECTS", Align::kRight, 11},
-                                   {"LAST ERROR", Align::kLeft, 10, 20},
-                                   {"LAST EXIT", Align::kLeft, 9, 20}});
+    columns.insert(columns.end(), {{"ACKED", Table::Align::kRight, 8},
+                                   {"RECONNECTS", Table::Align::kRight, 11},
+                                   {"LAST ERROR", Table::Align::kLeft, 10, 20},
+                                   {"LAST EXIT", Table::Align::kLeft, 9, 20}});
   }
   Table table(std::move(columns));
   for (const v1::ClientProcess& process : processes) {
