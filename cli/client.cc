@@ -210,7 +210,7 @@ absl::StatusOr<View> AskClients(Context& context) {
   return view;
 }
 
-absl::Status Show(Context& context, const WatchFlags& watch, const Ask& ask) {
+absl::Status ShowAsked(Context& context, const WatchFlags& watch, const Ask& ask) {
   RETURN_IF_ERROR(RequireObjectFormat(context));
   return ShowView(context, watch, ask);
 }
@@ -286,8 +286,8 @@ void AddClientCommands(CLI::App& root, Selection& selection) {
       "  centerctl client status load --watch\n"
       "  centerctl client status -o json");
   OnSelected(status, selection, [=](Context& context) {
-    return Show(context, *status_watch,
-                [&](Context& asking) { return AskClient(asking, *status_name); });
+    return ShowAsked(context, *status_watch,
+                     [&](Context& asking) { return AskClient(asking, *status_name); });
   });
 
   CLI::App* list = noun->add_subcommand("list", "List the clients");
@@ -297,7 +297,8 @@ void AddClientCommands(CLI::App& root, Selection& selection) {
       "  centerctl client list\n"
       "  centerctl client list -o wide\n"
       "  centerctl client list --watch");
-  OnSelected(list, selection, [=](Context& context) { return Show(context, *watch, AskClients); });
+  OnSelected(list, selection,
+             [=](Context& context) { return ShowAsked(context, *watch, AskClients); });
 }
 
 }  // namespace center::cli
