@@ -98,12 +98,12 @@ class PodRun(threading.Thread):
         volumes = {volume["name"]: volume for volume in self.pod["spec"].get("volumes", [])}
         folders = {mount["mountPath"]: self.folder_of(volumes[mount["name"]])
                    for mount in self.container.get("volumeMounts", [])}
+        places = "|".join(re.escape(path) for path, folder in folders.items() if folder)
         result = []
         for word in self.container.get("command", []) + self.container.get("args", []):
             word = re.sub(r"\$\((\w+)\)", lambda m: env.get(m.group(1), m.group(0)), word)
-            for path, folder in folders.items():
-                if folder is not None:
-                    word = re.sub(rf"(?<==){re.escape(path)}(?=/|$)", str(folder), word)
+            if places:
+                word = re.sub(f"(?<==)({places})(?=/|$)", lambda m: str(folders[m[0]]), word)
             word = word.replace("0.0.0.0", self.ip)
             word = re.sub(r"(?<==)center-coordinator(?=:)", self.agent.coordinator_ip, word)
             word = word.replace("/usr/local/bin", str(self.agent.programs))
