@@ -20,6 +20,7 @@ from scenario import Scenario, folder_of, wait_for
 OPTIONS = None
 NAMESPACE = Scenario.name_space
 ACCOUNT = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/center-coordinator"
+ROLE = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/roles/center-coordinator"
 FLOW = "/apis/flowcontrol.apiserver.k8s.io/v1"
 
 
@@ -191,6 +192,7 @@ class ClusterTest(Scenario):
         for field in ("uid", "resourceVersion", "creationTimestamp"):
             account["metadata"].pop(field)
         self.api.post(f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts", account)
+        wait_for("the old token to be refused", self.token_is_refused)
         refused = self.centerctl("server", "scale", str(self.slots_max))
         self.assertNotEqual(refused.returncode, 0)
         self.assertIn("401", refused.stderr)
@@ -203,6 +205,14 @@ class ClusterTest(Scenario):
             self.ok("server", "scale", str(self.slots_max))
             self.await_workers(self.slots_max)
 
+    def token_is_refused(self):
+        """The API server remembers for a few seconds whom it has let in."""
+        try:
+            self.plane.api(self.token.read_text()).get(f"/api/v1/namespaces/{NAMESPACE}/pods")
+        except ApiError as error:
+            return error.code == 401
+        return False
+
     def check_restart_of_controllers(self):
         """While nobody makes pods, a pod that is deleted is missed; afterwards all is as wanted."""
         self.plane.controllers.stop(signal.SIGKILL)
@@ -212,7 +222,52 @@ class ClusterTest(Scenario):
         self.plane.controllers.start()
         self.await_workers(self.slots_max)
 
-    def test_3_a_server_without_a_stateful_set_names_the_manifest(self):
+    def test_3_the_role_gives_what_is_used_and_no_more(self):
+        self.assertEqual(self.granted(), {
+            ("pods", "delete"), ("pods", "list"), ("pods", "watch"), ("statefulsets", "list"),
+            ("statefulsets", "watch"), ("statefulsets/scale", "patch")})
+        self.scale_to_all()
+        scale = ("server", "scale", str(self.slots_max + 1))
+        for resource in ("pods", "statefulsets"):
+            for verb in ("list", "watch"):
+                with self.without(resource, verb) as words:
+                    self.kill_coordinator()  # it has its list, and a watch that goes on
+                    wait_for(words, lambda: words in self.centerctl("server", "status").stdout)
+                self.await_workers(self.slots_max)
+        for resource, verb, command in (("statefulsets/scale", "patch", scale),
+                                        ("pods", "delete", ("server", "restart"))):
+            with self.without(resource, verb) as words:
+                answer = self.centerctl(*command)
+                self.assertNotEqual(answer.returncode, 0)
+                self.assertIn(words, answer.stderr)
+            self.assertEqual(self.replicas(), self.slots_max)
+            self.await_workers(self.slots_max)
+
+    def granted(self):
+        """What the coordinator's account may do with what is not about itself."""
+        review = self.plane.api(self.token.read_text()).post(
+            "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
+            {"spec": {"namespace": NAMESPACE}})
+        return {(resource, verb) for rule in review["status"]["resourceRules"]
+                for resource in rule["resources"] for verb in rule["verbs"]
+                if not resource.startswith("self")}
+
+    @contextlib.contextmanager
+    def without(self, resource, verb):
+        """The words with which the API server refuses it."""
+        whole = self.api.get(ROLE)["rules"]
+        rules = [{**rule, "verbs": [one for one in rule["verbs"]
+                                    if (resource, one) != (rule["resources"][0], verb)]}
+                 for rule in whole]
+        self.api.patch(ROLE, {"rules": [rule for rule in rules if rule["verbs"]]})
+        try:
+            wait_for(f"no {verb} of {resource}",
+                     lambda: (resource, verb) not in self.granted())
+            yield f'cannot {verb} resource "{resource}"'
+        finally:
+            self.api.patch(ROLE, {"rules": whole})
+
+    def test_4_a_server_without_a_stateful_set_names_the_manifest(self):
         answer = self.centerctl("server", "start", "games")
         self.assertNotEqual(answer.returncode, 0)
         self.assertIn("centerctl server manifest games", answer.stderr)
@@ -225,7 +280,7 @@ class ClusterTest(Scenario):
         wait_for("the server",
                  lambda: self.centerctl("server", "status", "games").returncode == 0)
 
-    def test_4_production_is_accepted_by_the_api_server(self):
+    def test_5_production_is_accepted_by_the_api_server(self):
         self.make_namespace("production")
         self.apply("production", "production", "--dry-run=server")
 
