@@ -7,12 +7,14 @@ import contextlib
 import os
 import pathlib
 import signal
+import subprocess
 import sys
 import threading
 import unittest
 
 from api import ApiError
 from control_plane import ControlPlane, find_program
+from load import Books, Producers
 from loopback import Loopback
 from node_agent import NodeAgent
 from scenario import Scenario, folder_of, wait_for
@@ -36,12 +38,8 @@ class ClusterTest(Scenario):
         cls.api = cls.plane.api()
         cls.make_namespace(NAMESPACE)
         cls.apply("dev", NAMESPACE)
-        kubeconfig, cls.token = folder / "coordinator.kubeconfig", folder / "token"
-        cls.token.write_text(cls.new_token())
-        cls.plane.write_kubeconfig(kubeconfig, f"tokenFile: {cls.token}", NAMESPACE)
-        cls.agent = NodeAgent(cls.plane.api(), NAMESPACE, folder / "node", cls.programs, kubeconfig,
-                              net)
-        cls.agent.start()
+        cls.token = folder / f"{NAMESPACE}.token"
+        cls.agent = cls.start_agent(NAMESPACE, net)
         cls.addClassCleanup(cls.agent.stop)
         wait_for("a coordinator and a worker that is ready", cls.ready_workers)
 
@@ -61,9 +59,20 @@ class ClusterTest(Scenario):
             raise AssertionError(f"{overlay}: {applied.stdout}{applied.stderr}")
 
     @classmethod
-    def new_token(cls):
-        answer = cls.api.post(f"{ACCOUNT}/token", {"spec": {"expirationSeconds": 3600}})
-        return answer["status"]["token"]
+    def new_token(cls, name_space=NAMESPACE):
+        path = f"/api/v1/namespaces/{name_space}/serviceaccounts/center-coordinator/token"
+        return cls.api.post(path, {"spec": {"expirationSeconds": 3600}})["status"]["token"]
+
+    @classmethod
+    def start_agent(cls, name_space, net):
+        kubeconfig = cls.folder / f"{name_space}.kubeconfig"
+        token = cls.folder / f"{name_space}.token"
+        token.write_text(cls.new_token(name_space))
+        cls.plane.write_kubeconfig(kubeconfig, f"tokenFile: {token}", name_space)
+        agent = NodeAgent(cls.plane.api(), name_space, cls.folder / f"node-{name_space}",
+                          cls.programs, kubeconfig, net)
+        agent.start()
+        return agent
 
     def kubectl_scale(self, replicas):
         scaled = self.plane.kubectl("scale", "-n", NAMESPACE, "statefulset/center-default",
@@ -280,9 +289,48 @@ class ClusterTest(Scenario):
         wait_for("the server",
                  lambda: self.centerctl("server", "status", "games").returncode == 0)
 
-    def test_5_production_is_accepted_by_the_api_server(self):
-        self.make_namespace("production")
-        self.apply("production", "production", "--dry-run=server")
+    def test_5_production_runs_over_mutual_tls(self):
+        name, net = "production", Loopback()
+        self.make_namespace(name)
+        certificates = self.make_certificates(name, net)
+        self.apply("production", name)
+        agent = self.start_agent(name, net)
+        self.addCleanup(agent.stop)
+
+        def ctl(*words, mine=certificates):
+            return subprocess.run(
+                [f"{self.programs}/centerctl", "--address", f"{agent.coordinator_ip}:7070", *mine,
+                 *words], text=True, capture_output=True, timeout=120)
+
+        wait_for(lambda: f"three workers: {ctl('server', 'status')}",
+                 lambda: ctl("server", "status").stdout.count("READY") >= 3 and
+                 len(agent.serving) == 3)
+        producers = Producers(Books(), agent.any_serving)
+        wait_for("traffic", lambda: len(producers.books.acknowledged) > 500)
+        producers.stop()
+        for how in ([], ["--direct"]):
+            read = ctl("tail", "--from", "earliest", "-o", "raw", "--count",
+                       str(len(producers.books.sent)), *how)
+            self.assertEqual(set(read.stdout.splitlines()), producers.books.sent, read.stderr)
+        stranger = ctl("server", "status", mine=[])
+        self.assertNotEqual(stranger.returncode, 0)
+        self.assertIn("TLS", stranger.stderr)
+        rolled = ctl("--timeout", "120s", "server", "restart")
+        self.assertEqual(rolled.returncode, 0, rolled.stderr)
+
+    def make_certificates(self, name_space, net):
+        """By the script for users; where there is no DNS, the certificates need addresses as well."""
+        folder = self.folder / "certificates"
+        pods = ",".join(f"IP:{net.address(last)}" for last in range(10, 30))
+        made = subprocess.run(
+            [f"{OPTIONS.source}/deploy/kustomize/certificates.sh", folder, name_space], text=True,
+            capture_output=True, check=True,
+            env={**os.environ, "CENTER_ALSO": f"IP:{net.address(1)}", "CENTER_WORKER_ALSO": pods})
+        applied = self.plane.kubectl("apply", "-n", name_space, "--validate=strict", "-f", "-",
+                                     input=made.stdout)
+        self.assertEqual((applied.returncode, applied.stderr), (0, ""))
+        return [f"--tls-cert={folder}/reader.pem", f"--tls-key={folder}/reader.key",
+                f"--tls-ca={folder}/ca.pem"]
 
 
 if __name__ == "__main__":

@@ -105,6 +105,7 @@ class PodRun(threading.Thread):
             if places:
                 word = re.sub(f"(?<==)({places})(?=/|$)", lambda m: str(folders[m[0]]), word)
             word = word.replace("0.0.0.0", self.ip)
+            word = re.sub(rf"(?<==){re.escape(self.name_)}\.[a-z0-9.-]+\.svc(?=:)", self.ip, word)
             word = re.sub(r"(?<==)center-coordinator(?=:)", self.agent.coordinator_ip, word)
             word = word.replace("/usr/local/bin", str(self.agent.programs))
             result.append(word)
