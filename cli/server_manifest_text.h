@@ -11,7 +11,11 @@ apiVersion: v1
 kind: Service
 metadata:
   name: center-@NAME@
-  labels: {app.kubernetes.io/component: worker, center.v1/server: @NAME@}
+  labels:
+    app.kubernetes.io/name: center
+    app.kubernetes.io/part-of: center
+    app.kubernetes.io/component: worker
+    center.v1/server: @NAME@
 spec:
   selector:
     app.kubernetes.io/part-of: center
@@ -25,7 +29,11 @@ apiVersion: v1
 kind: Service
 metadata:
   name: center-@NAME@-workers
-  labels: {app.kubernetes.io/component: worker, center.v1/server: @NAME@}
+  labels:
+    app.kubernetes.io/name: center
+    app.kubernetes.io/part-of: center
+    app.kubernetes.io/component: worker
+    center.v1/server: @NAME@
 spec:
   clusterIP: None
   publishNotReadyAddresses: true
@@ -40,7 +48,11 @@ apiVersion: policy/v1
 kind: PodDisruptionBudget
 metadata:
   name: center-@NAME@
-  labels: {app.kubernetes.io/component: worker, center.v1/server: @NAME@}
+  labels:
+    app.kubernetes.io/name: center
+    app.kubernetes.io/part-of: center
+    app.kubernetes.io/component: worker
+    center.v1/server: @NAME@
 spec:
   maxUnavailable: 1
   selector:
@@ -53,7 +65,11 @@ apiVersion: apps/v1
 kind: StatefulSet
 metadata:
   name: center-@NAME@
-  labels: {app.kubernetes.io/component: worker, center.v1/server: @NAME@}
+  labels:
+    app.kubernetes.io/name: center
+    app.kubernetes.io/part-of: center
+    app.kubernetes.io/component: worker
+    center.v1/server: @NAME@
   annotations:
     center.v1/producers: center-@NAME@
 spec:
@@ -69,7 +85,11 @@ spec:
       center.v1/server: @NAME@
   template:
     metadata:
-      labels: {app.kubernetes.io/component: worker, center.v1/server: @NAME@}
+      labels:
+        app.kubernetes.io/name: center
+        app.kubernetes.io/part-of: center
+        app.kubernetes.io/component: worker
+        center.v1/server: @NAME@
     spec:
       serviceAccountName: center-worker
       automountServiceAccountToken: false
@@ -98,7 +118,8 @@ spec:
             - --host=0.0.0.0
             - --port=@PORT@
             - --listen=0.0.0.0:7072
-            - --advertise=$(CENTER_POD_IP):7072
+            # By its name, which is in its certificate; addresses change.
+            - --advertise=$(CENTER_POD_NAME).center-@NAME@-workers.$(CENTER_POD_NAMESPACE).svc:7072
             - --coordinator=center-coordinator:7070
             - --http=0.0.0.0:7073
             - --lame-duck=5s
@@ -109,8 +130,10 @@ spec:
               valueFrom: {fieldRef: {fieldPath: "metadata.labels['apps.kubernetes.io/pod-index']"}}
             - name: CENTER_POD_UID
               valueFrom: {fieldRef: {fieldPath: metadata.uid}}
-            - name: CENTER_POD_IP
-              valueFrom: {fieldRef: {fieldPath: status.podIP}}
+            - name: CENTER_POD_NAME
+              valueFrom: {fieldRef: {fieldPath: metadata.name}}
+            - name: CENTER_POD_NAMESPACE
+              valueFrom: {fieldRef: {fieldPath: metadata.namespace}}
           ports:
             - {name: ingest, containerPort: @PORT@}
             - {name: grpc, containerPort: 7072}

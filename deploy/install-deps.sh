@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # Installs what Center is built from: packages of Debian 12, nothing else. With --ci also what only
-# CI and the conformance tests need. Quick, and no root needed, when everything is there already.
+# CI and the conformance tests need, with --kube what the tests on Kubernetes need. Quick, and no root
+# needed, when everything is there already.
 #
-#   deploy/install-deps.sh [--ci]
+#   deploy/install-deps.sh [--ci] [--kube]
 set -euo pipefail
 
 build_packages=(
@@ -16,18 +17,20 @@ ci_packages=(
   bsdutils fish jq libtbb-dev man-db mandoc parallel procps prometheus python3 python3-grpc-tools python3-grpcio
   rsyslog socat util-linux zsh
 )
+kube_packages=(buildah debootstrap etcd-server jq openssl python3)
 # The last release whose modules build with Debian 12's own Go (1.19).
 grpcurl_for_old_go=v1.8.7
 buf_package=@bufbuild/buf
 
-usage() { sed -n '2,5s/^# \{0,1\}//p' "$0"; }
+usage() { sed -n '2,6s/^# \{0,1\}//p' "$0"; }
 
-ci=false
+ci=false kube=false
 for argument in "$@"; do
   case $argument in
     --ci) ci=true ;;
+    --kube) kube=true ;;
     -h | --help) usage && exit 0 ;;
-    *) echo "install-deps: unknown option '$argument'; there is only --ci" >&2 && exit 2 ;;
+    *) echo "install-deps: unknown option '$argument'; there are --ci and --kube" >&2 && exit 2 ;;
   esac
 done
 
@@ -93,4 +96,5 @@ if $ci; then
   install_grpcurl
   install_buf
 fi
+if $kube; then install_packages "${kube_packages[@]}"; fi
 echo "dependencies: all there"

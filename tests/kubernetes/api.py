@@ -37,6 +37,8 @@ class Api:
             answer = connection.getresponse()
             text = answer.read()
             warning = answer.getheader("Warning")
+        except http.client.HTTPException as error:
+            raise OSError(f"{method} {path}: the answer was cut off: {error!r}") from error
         finally:
             connection.close()
         value = json.loads(text) if text[:1] == b"{" else text.decode(errors="replace")
@@ -59,10 +61,5 @@ class Api:
     def delete(self, path, body=None):
         return self.call("DELETE", path, body)
 
-    def try_get(self, path):
-        try:
-            return self.get(path)
-        except ApiError as error:
-            if error.code == 404:
-                return None
-            raise
+    def put(self, path, body):
+        return self.call("PUT", path, body)

@@ -3,35 +3,43 @@
   backend_test.py --programs build/bin --source . --folder /tmp/x
 """
 import argparse
+import contextlib
 import os
 import pathlib
 import signal
+import subprocess
 import sys
+import threading
 import unittest
 
+from api import ApiError
 from control_plane import ControlPlane, find_program
+from load import Books, Producers
+from loopback import Loopback
 from node_agent import NodeAgent
 from scenario import Scenario, folder_of, wait_for
 
 OPTIONS = None
 NAMESPACE = Scenario.name_space
+ACCOUNT = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/center-coordinator"
+ROLE = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/roles/center-coordinator"
+FLOW = "/apis/flowcontrol.apiserver.k8s.io/v1"
 
 
 class ClusterTest(Scenario):
     @classmethod
     def setUpClass(cls):
-        folder = folder_of(OPTIONS)
+        cls.folder = folder = folder_of(OPTIONS)
         cls.programs = OPTIONS.programs
-        cls.plane = ControlPlane(folder / "plane", OPTIONS.control_plane).start()
+        net = Loopback()
+        cls.plane = ControlPlane(folder / "plane", OPTIONS.control_plane, net)
         cls.addClassCleanup(cls.plane.stop)
+        cls.plane.start()
         cls.api = cls.plane.api()
         cls.make_namespace(NAMESPACE)
         cls.apply("dev", NAMESPACE)
-        kubeconfig, token = folder / "coordinator.kubeconfig", folder / "token"
-        token.write_text(cls.new_token())
-        cls.plane.write_kubeconfig(kubeconfig, f"tokenFile: {token}", NAMESPACE)
-        cls.agent = NodeAgent(cls.plane.api(), NAMESPACE, folder / "node", cls.programs, kubeconfig)
-        cls.agent.start()
+        cls.token = folder / f"{NAMESPACE}.token"
+        cls.agent = cls.start_agent(NAMESPACE, net)
         cls.addClassCleanup(cls.agent.stop)
         wait_for("a coordinator and a worker that is ready", cls.ready_workers)
 
@@ -51,18 +59,28 @@ class ClusterTest(Scenario):
             raise AssertionError(f"{overlay}: {applied.stdout}{applied.stderr}")
 
     @classmethod
-    def new_token(cls):
-        account = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/center-coordinator/token"
-        answer = cls.api.post(account, {"spec": {"expirationSeconds": 3600}})
-        return answer["status"]["token"]
+    def new_token(cls, name_space=NAMESPACE):
+        path = f"/api/v1/namespaces/{name_space}/serviceaccounts/center-coordinator/token"
+        return cls.api.post(path, {"spec": {"expirationSeconds": 3600}})["status"]["token"]
+
+    @classmethod
+    def start_agent(cls, name_space, net):
+        kubeconfig = cls.folder / f"{name_space}.kubeconfig"
+        token = cls.folder / f"{name_space}.token"
+        token.write_text(cls.new_token(name_space))
+        cls.plane.write_kubeconfig(kubeconfig, f"tokenFile: {token}", name_space)
+        agent = NodeAgent(cls.plane.api(), name_space, cls.folder / f"node-{name_space}",
+                          cls.programs, kubeconfig, net)
+        agent.start()
+        return agent
 
     def kubectl_scale(self, replicas):
         scaled = self.plane.kubectl("scale", "-n", NAMESPACE, "statefulset/center-default",
                                     f"--replicas={replicas}")
         self.assertEqual(scaled.returncode, 0, scaled.stderr)
 
-    def kubectl_delete(self, pod):
-        self.api.delete(f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}")
+    def kubectl_delete(self, pod, **options):
+        self.api.delete(f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}", options)
 
     def replicas(self):
         path = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/center-default"
@@ -75,15 +93,190 @@ class ClusterTest(Scenario):
         self.plane.apiserver.start()
         self.plane.await_ready()
 
+    def coordinator(self):
+        return wait_for("the coordinator", lambda: self.agent.run_of("center-coordinator-0"))
+
     def kill_coordinator(self):
-        run = self.agent.run_of("center-coordinator-0")
+        run = self.coordinator()
+        restarts = run.restarts
         os.kill(run.process.pid, signal.SIGKILL)
-        wait_for("the coordinator", lambda: run.restarts == 1)
+        wait_for("the coordinator", lambda: run.restarts == restarts + 1)
+
+    def await_log(self, words, start):
+        """Of the coordinator, from `start` on."""
+        log = self.agent.folder / "center-coordinator-0.log"
+        wait_for(f"the coordinator says: {words}",
+                 lambda: words in log.read_text(errors="replace")[start:])
+
+    def log_length(self):
+        return len((self.agent.folder / "center-coordinator-0.log").read_text(errors="replace"))
 
     def test_1_a_fleet_lives_through_what_happens_to_pods(self):
         self.check_what_happens_to_pods()
 
-    def test_2_a_server_without_a_stateful_set_names_the_manifest(self):
+    def test_2_a_fleet_lives_through_what_happens_to_the_control_plane(self):
+        with self.loaded():
+            self.check_expired_watch()
+            self.check_restart_of_etcd()
+            self.check_throttling()
+            self.check_revoked_token()
+            self.check_restart_of_controllers()
+
+    def check_expired_watch(self):
+        """An API server that has just started remembers nothing from before: 410."""
+        start = self.log_length()
+        self.api.post(f"/api/v1/namespaces/{NAMESPACE}/configmaps",
+                      {"metadata": {"name": "moves-the-version-on"}})
+        self.stop_api()
+        self.start_api()
+        self.await_log("pods are listed anew", start)
+        with self.gracefully():
+            self.kubectl_scale(self.slots_max - 1)
+            self.await_workers(self.slots_max - 1)
+
+    def check_restart_of_etcd(self):
+        with self.gracefully():
+            self.plane.etcd.stop(signal.SIGKILL)
+            self.await_traffic()
+            self.plane.etcd.start()
+            self.plane.await_ready()
+            self.ok("server", "scale", str(self.slots_max))
+            self.await_workers(self.slots_max)
+
+    def check_throttling(self):
+        """Priority and fairness gives all that use the coordinator's account one seat, and others
+        have it: calls are answered 429."""
+        start = self.log_length()
+        with self.one_seat_taken():
+            self.kill_coordinator()  # the next one must list anew
+            self.await_log("the API server answers 429", start)
+            refused = self.centerctl("server", "scale", "2")
+            self.assertIn("the API server answers 429", refused.stderr)
+            self.await_traffic()
+        with self.gracefully():
+            self.await_workers(self.slots_max)
+            self.ok("server", "scale", "2")
+            self.await_workers(2)
+
+    @contextlib.contextmanager
+    def one_seat_taken(self):
+        """By lists that wait for a version that does not come."""
+        levels, schemas = f"{FLOW}/prioritylevelconfigurations", f"{FLOW}/flowschemas"
+        name, done = "one-seat", threading.Event()
+        self.api.post(levels, {"metadata": {"name": name}, "spec": {
+            "type": "Limited", "limited": {
+                "nominalConcurrencyShares": 0, "borrowingLimitPercent": 0,
+                "limitResponse": {"type": "Reject"}}}})
+        subject = {"kind": "ServiceAccount", "serviceAccount": {
+            "namespace": NAMESPACE, "name": "center-coordinator"}}
+        everything = {"verbs": ["*"], "apiGroups": ["*"], "resources": ["*"], "namespaces": ["*"]}
+        self.api.post(schemas, {"metadata": {"name": name}, "spec": {
+            "priorityLevelConfiguration": {"name": name}, "matchingPrecedence": 2,
+            "rules": [{"subjects": [subject], "resourceRules": [everything]}]}})
+
+        def sit():
+            api = self.plane.api(self.token.read_text())
+            while not done.wait(0.01):
+                with contextlib.suppress(OSError, ApiError):
+                    api.get(f"/api/v1/namespaces/{NAMESPACE}/pods", resourceVersion=2**60,
+                            resourceVersionMatch="NotOlderThan")
+
+        crowd = [threading.Thread(target=sit, daemon=True) for _ in range(4)]
+        for one in crowd:
+            one.start()
+        try:
+            yield
+        finally:
+            done.set()
+            for one in crowd:
+                one.join()
+            self.api.delete(f"{schemas}/{name}")
+            self.api.delete(f"{levels}/{name}")
+
+    def check_revoked_token(self):
+        """A token ends with its account; the next one is found in its file."""
+        start = self.log_length()
+        account = self.api.get(ACCOUNT)
+        self.api.delete(ACCOUNT)
+        for field in ("uid", "resourceVersion", "creationTimestamp"):
+            account["metadata"].pop(field)
+        self.api.post(f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts", account)
+        wait_for("the old token to be refused", self.token_is_refused)
+        refused = self.centerctl("server", "scale", str(self.slots_max))
+        self.assertNotEqual(refused.returncode, 0)
+        self.assertIn("401", refused.stderr)
+        self.stop_api()
+        self.start_api()
+        self.await_log("the API server answers 401", start)
+        self.token.write_text(self.new_token())
+        self.await_log("are followed again", start)
+        with self.gracefully():
+            self.ok("server", "scale", str(self.slots_max))
+            self.await_workers(self.slots_max)
+
+    def token_is_refused(self):
+        """The API server remembers for a few seconds whom it has let in."""
+        try:
+            self.plane.api(self.token.read_text()).get(f"/api/v1/namespaces/{NAMESPACE}/pods")
+        except ApiError as error:
+            return error.code == 401
+        return False
+
+    def check_restart_of_controllers(self):
+        """While nobody makes pods, a pod that is deleted is missed; afterwards all is as wanted."""
+        self.plane.controllers.stop(signal.SIGKILL)
+        self.kubectl_delete("center-default-1")
+        self.await_event("default/1", "deleted, not by Center")
+        self.await_traffic()
+        self.plane.controllers.start()
+        self.await_workers(self.slots_max)
+
+    def test_3_the_role_gives_what_is_used_and_no_more(self):
+        self.assertEqual(self.granted(), {
+            ("pods", "delete"), ("pods", "list"), ("pods", "watch"), ("statefulsets", "list"),
+            ("statefulsets", "watch"), ("statefulsets/scale", "patch")})
+        self.scale_to_all()
+        scale = ("server", "scale", str(self.slots_max + 1))
+        for resource in ("pods", "statefulsets"):
+            for verb in ("list", "watch"):
+                with self.without(resource, verb) as words:
+                    self.kill_coordinator()  # it has its list, and a watch that goes on
+                    wait_for(words, lambda: words in self.centerctl("server", "status").stdout)
+                self.await_workers(self.slots_max)
+        for resource, verb, command in (("statefulsets/scale", "patch", scale),
+                                        ("pods", "delete", ("server", "restart"))):
+            with self.without(resource, verb) as words:
+                answer = self.centerctl(*command)
+                self.assertNotEqual(answer.returncode, 0)
+                self.assertIn(words, answer.stderr)
+            self.assertEqual(self.replicas(), self.slots_max)
+            self.await_workers(self.slots_max)
+
+    def granted(self):
+        """What the coordinator's account may do with what is not about itself."""
+        review = self.plane.api(self.token.read_text()).post(
+            "/apis/authorization.k8s.io/v1/selfsubjectrulesreviews",
+            {"spec": {"namespace": NAMESPACE}})
+        return {(resource, verb) for rule in review["status"]["resourceRules"]
+                for resource in rule["resources"] for verb in rule["verbs"]
+                if not resource.startswith("self")}
+
+    @contextlib.contextmanager
+    def without(self, resource, verb):
+        """The words with which the API server refuses it."""
+        whole = self.api.get(ROLE)["rules"]
+        rules = [{**rule, "verbs": [one for one in rule["verbs"]
+                                    if (resource, one) != (rule["resources"][0], verb)]}
+                 for rule in whole]
+        self.api.patch(ROLE, {"rules": [rule for rule in rules if rule["verbs"]]})
+        try:
+            wait_for(f"no {verb} of {resource}",
+                     lambda: (resource, verb) not in self.granted())
+            yield f'cannot {verb} resource "{resource}"'
+        finally:
+            self.api.patch(ROLE, {"rules": whole})
+
+    def test_4_a_server_without_a_stateful_set_names_the_manifest(self):
         answer = self.centerctl("server", "start", "games")
         self.assertNotEqual(answer.returncode, 0)
         self.assertIn("centerctl server manifest games", answer.stderr)
@@ -96,17 +289,48 @@ class ClusterTest(Scenario):
         wait_for("the server",
                  lambda: self.centerctl("server", "status", "games").returncode == 0)
 
-    def test_3_the_role_gives_what_is_used_and_no_more(self):
-        path = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/roles/center-coordinator"
-        granted = sorted((resource, verb) for rule in self.api.get(path)["rules"]
-                         for resource in rule["resources"] for verb in rule["verbs"])
-        self.assertEqual(granted, [
-            ("pods", "delete"), ("pods", "list"), ("pods", "watch"), ("statefulsets", "list"),
-            ("statefulsets", "watch"), ("statefulsets/scale", "patch")])
+    def test_5_production_runs_over_mutual_tls(self):
+        name, net = "production", Loopback()
+        self.make_namespace(name)
+        certificates = self.make_certificates(name, net)
+        self.apply("production", name)
+        agent = self.start_agent(name, net)
+        self.addCleanup(agent.stop)
 
-    def test_4_production_is_accepted_by_the_api_server(self):
-        self.make_namespace("production")
-        self.apply("production", "production", "--dry-run=server")
+        def ctl(*words, mine=certificates):
+            return subprocess.run(
+                [f"{self.programs}/centerctl", "--address", f"{agent.coordinator_ip}:7070", *mine,
+                 *words], text=True, capture_output=True, timeout=120)
+
+        wait_for(lambda: f"three workers: {ctl('server', 'status')}",
+                 lambda: ctl("server", "status").stdout.count("READY") >= 3 and
+                 len(agent.serving) == 3)
+        producers = Producers(Books(), agent.any_serving)
+        wait_for("traffic", lambda: len(producers.books.acknowledged) > 500)
+        producers.stop()
+        for how in ([], ["--direct"]):
+            read = ctl("tail", "--from", "earliest", "-o", "raw", "--count",
+                       str(len(producers.books.sent)), *how)
+            self.assertEqual(set(read.stdout.splitlines()), producers.books.sent, read.stderr)
+        stranger = ctl("server", "status", mine=[])
+        self.assertNotEqual(stranger.returncode, 0)
+        self.assertIn("TLS", stranger.stderr)
+        rolled = ctl("--timeout", "120s", "server", "restart")
+        self.assertEqual(rolled.returncode, 0, rolled.stderr)
+
+    def make_certificates(self, name_space, net):
+        """By the script for users; where there is no DNS, the certificates need addresses as well."""
+        folder = self.folder / "certificates"
+        pods = ",".join(f"IP:{net.address(last)}" for last in range(10, 30))
+        made = subprocess.run(
+            [f"{OPTIONS.source}/deploy/kustomize/certificates.sh", folder, name_space], text=True,
+            capture_output=True, check=True,
+            env={**os.environ, "CENTER_ALSO": f"IP:{net.address(1)}", "CENTER_WORKER_ALSO": pods})
+        applied = self.plane.kubectl("apply", "-n", name_space, "--validate=strict", "-f", "-",
+                                     input=made.stdout)
+        self.assertEqual((applied.returncode, applied.stderr), (0, ""))
+        return [f"--tls-cert={folder}/reader.pem", f"--tls-key={folder}/reader.key",
+                f"--tls-ca={folder}/ca.pem"]
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ cache=${XDG_CACHE_HOME:-$HOME/.cache}/center-test
 version=$(sed -n 's|^[[:space:]]*k8s.io/kubernetes \(v[0-9.]*\)$|\1|p' "$here/go.mod")
 program=$cache/controlplane-$version
 if [ ! -x "$program" ]; then
+  command -v go >/dev/null || { echo "build_control_plane: Go is not installed" >&2; exit 1; }
   mkdir -p "$cache"
   minor=${version#v1.} minor=${minor%%.*} path=k8s.io/component-base/version
   (cd "$here" && CGO_ENABLED=0 go build -buildvcs=false -p "${JOBS:-2}" -o "$program.new" -ldflags \

@@ -2,11 +2,11 @@
 import os
 import pathlib
 import signal
-import socket
 import subprocess
 import time
 
 from api import Api, ApiError
+from loopback import Guard
 
 ADMIN_TOKEN = "admin-of-the-tests"
 CONTROLLERS = ",".join([
@@ -16,25 +16,19 @@ CONTROLLERS = ",".join([
 START_SECONDS = 120
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
 class Part:
     """A process with its log in a file."""
 
-    def __init__(self, folder, name, command):
-        self.name, self.command = name, [str(word) for word in command]
+    def __init__(self, guard, folder, name, command):
+        self.guard, self.name = guard, name
+        self.command = [str(word) for word in command]
         self.log = folder / f"{name}.log"
         self.process = None
 
     def start(self):
         with open(self.log, "ab") as log:
-            self.process = subprocess.Popen(
-                self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
-                start_new_session=True)
+            self.process = self.guard.popen(self.command, stdout=log, stderr=log,
+                                            stdin=subprocess.DEVNULL)
 
     def stop(self, how=signal.SIGTERM):
         if self.process is None or self.process.poll() is not None:
@@ -53,16 +47,20 @@ class Part:
 
 
 class ControlPlane:
-    def __init__(self, folder, program):
+    def __init__(self, folder, program, net):
+        """`net`: a Loopback."""
         self.folder = pathlib.Path(folder)
         self.folder.mkdir(parents=True, exist_ok=True)
         self.program = program
-        self.port, self.etcd_port = free_port(), free_port()
+        self.host, self.port = net.address(2), 6443
+        self.etcd_url = f"http://{net.address(3)}:2379"
+        self.peer_url = f"http://{net.address(3)}:2380"
+        self.guard = Guard()
         self.ca_file = self.folder / "pki" / "apiserver.crt"
         self._write_files()
-        self.etcd = Part(self.folder, "etcd", self._etcd_command())
-        self.apiserver = Part(self.folder, "kube-apiserver", self._apiserver_command())
-        self.controllers = Part(self.folder, "kube-controller-manager", [
+        self.etcd = Part(self.guard, self.folder, "etcd", self._etcd_command())
+        self.apiserver = Part(self.guard, self.folder, "kube-apiserver", self._apiserver_command())
+        self.controllers = Part(self.guard, self.folder, "kube-controller-manager", [
             program, "kube-controller-manager", f"--kubeconfig={self.kubeconfig}",
             f"--controllers={CONTROLLERS}", "--leader-elect=false", "--secure-port=0",
             f"--service-account-private-key-file={self.folder}/sa.key",
@@ -85,20 +83,22 @@ contexts: [{{name: tests, context: {{cluster: tests, user: me, namespace: {name_
 clusters:
 - name: tests
   cluster:
-    server: https://127.0.0.1:{self.port}
+    server: https://{self.host}:{self.port}
     certificate-authority: {self.ca_file}
 users: [{{name: me, user: {{{user}}}}}]
 """)
 
     def _etcd_command(self):
-        urls = f"http://127.0.0.1:{self.etcd_port}"
-        return ["etcd", f"--data-dir={self.folder}/etcd", f"--listen-client-urls={urls}",
-                f"--advertise-client-urls={urls}", "--listen-peer-urls=http://127.0.0.1:0",
-                "--unsafe-no-fsync", "--log-level=warn"]
+        return ["etcd", f"--data-dir={self.folder}/etcd", "--name=etcd",
+                f"--listen-client-urls={self.etcd_url}",
+                f"--advertise-client-urls={self.etcd_url}",
+                f"--listen-peer-urls={self.peer_url}",
+                f"--initial-advertise-peer-urls={self.peer_url}",
+                f"--initial-cluster=etcd={self.peer_url}", "--log-level=warn"]
 
     def _apiserver_command(self):
-        return [self.program, "kube-apiserver", "--bind-address=127.0.0.1",
-                f"--secure-port={self.port}", f"--etcd-servers=http://127.0.0.1:{self.etcd_port}",
+        return [self.program, "kube-apiserver", f"--bind-address={self.host}",
+                f"--secure-port={self.port}", f"--etcd-servers={self.etcd_url}",
                 f"--cert-dir={self.folder}/pki", f"--token-auth-file={self.folder}/tokens.csv",
                 "--authorization-mode=RBAC", "--service-cluster-ip-range=10.96.0.0/16",
                 "--service-account-issuer=https://kubernetes.default.svc",
@@ -128,16 +128,18 @@ users: [{{name: me, user: {{{user}}}}}]
             time.sleep(0.1)
 
     def api(self, token=ADMIN_TOKEN):
-        return Api("127.0.0.1", self.port, str(self.ca_file), token)
+        return Api(self.host, self.port, str(self.ca_file), token)
 
     def kubectl(self, *words, **options):
         return subprocess.run(
             [str(self.program), "kubectl", f"--kubeconfig={self.kubeconfig}", *words],
-            text=True, capture_output=True, timeout=60, **options)
+            text=True, capture_output=True, timeout=60,
+            env={**os.environ, "KUBECACHEDIR": f"{self.folder}/kubectl"}, **options)
 
     def stop(self):
         for part in (self.controllers, self.apiserver, self.etcd):
             part.stop()
+        self.guard.stop()
 
 
 def find_program():

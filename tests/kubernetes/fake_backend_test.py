@@ -5,13 +5,13 @@ is made to go wrong.
 """
 import argparse
 import pathlib
-import shutil
 import signal
 import sys
 import unittest
 
 from control_plane import Part
 from fake_plane import FakePlane
+from loopback import Loopback
 from node_agent import NodeAgent
 from scenario import Scenario, folder_of, wait_for
 
@@ -45,9 +45,7 @@ def worker_set(replicas):
 class FakeClusterTest(Scenario):
     @classmethod
     def setUpClass(cls):
-        folder = folder_of(OPTIONS)
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir(parents=True)
+        cls.folder = folder = folder_of(OPTIONS)
         cls.programs = OPTIONS.programs
         cls.plane = FakePlane()
         cls.addClassCleanup(cls.plane.stop)
@@ -55,10 +53,11 @@ class FakeClusterTest(Scenario):
         cls.token.write_text(cls.plane.token)
         kubeconfig = folder / "kubeconfig"
         cls.plane.write_kubeconfig(kubeconfig, f"tokenFile: {cls.token}", NAMESPACE)
-        cls.agent = NodeAgent(cls.plane.api(), NAMESPACE, folder / "node", cls.programs, kubeconfig)
+        cls.agent = NodeAgent(cls.plane.api(), NAMESPACE, folder / "node", cls.programs, kubeconfig,
+                              Loopback())
         cls.agent.start()
         cls.addClassCleanup(cls.agent.stop)
-        cls.coordinator = Part(folder, "coordinator", [
+        cls.coordinator = Part(cls.agent.guard, folder, "coordinator", [
             f"{cls.programs}/center-coordinator", "--backend=statefulset",
             f"--kubeconfig={kubeconfig}", f"--data-dir={folder}/data", "--http=off",
             f"--listen={cls.agent.coordinator_ip}:7070"])
@@ -71,8 +70,8 @@ class FakeClusterTest(Scenario):
         path = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/center-default"
         self.plane.api().patch(path, {"spec": {"replicas": replicas}})
 
-    def kubectl_delete(self, pod):
-        self.plane.api().delete(f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}")
+    def kubectl_delete(self, pod, **options):
+        self.plane.api().delete(f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}", options)
 
     def replicas(self):
         return self.plane.store.objects["statefulsets", "center-default"]["spec"]["replicas"]
@@ -91,7 +90,10 @@ class FakeClusterTest(Scenario):
         self.check_what_happens_to_pods()
 
     def test_2_what_an_api_server_may_do_is_lived_through(self):
-        self.sent = []
+        with self.loaded():
+            self.check_faults()
+
+    def check_faults(self):
         self.ok("server", "scale", "2")
         self.await_workers(2)
         for fault in (429, 503, 500):

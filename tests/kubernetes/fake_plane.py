@@ -1,6 +1,7 @@
 """An API server of a few hundred lines for tests without a control plane: pods and StatefulSets with
 watches, scale, graceful deletion, and a controller that keeps a set's pods. Faults are made on
 demand: answers with an error, watches that break or expire, an absence."""
+import bisect
 import copy
 import datetime
 import http.server
@@ -154,6 +155,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
         self.end_headers()
         self.close_connection = True
         deadline = time.monotonic() + float(query.get("timeoutSeconds", 60))
+        with store.changed:
+            seen = bisect.bisect_right(store.history, at, key=lambda event: event[0])
 
         def send(kind_of_event, value):
             self.wfile.write(json.dumps({"type": kind_of_event, "object": value}).encode() + b"\n")
@@ -161,17 +164,16 @@ class Handler(http.server.BaseHTTPRequestHandler):
         while time.monotonic() < deadline and plane.watch_generation == generation:
             with store.changed:
                 expired = at < store.oldest
-                events = [event for event in store.history
-                          if event[0] > at and event[2] == kind and
+                events = [event for event in store.history[seen:] if event[2] == kind and
                           selected(event[3], query.get("labelSelector", ""))]
+                seen = len(store.history)
                 if not events and not expired:
                     store.changed.wait(0.2)
                     continue
             if expired:
                 return send("ERROR", {"kind": "Status", "code": 410, "message": "too old"})
-            for version, how, _, value in events:
+            for _, how, _, value in events:
                 send(how, value)
-                at = version
 
     def remove(self, kind, name, options):
         store = self.server.plane.store
@@ -212,14 +214,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 class FakePlane:
-    def __init__(self):
+    def __init__(self, controller=True):
+        """`controller`: pods are made and deleted as StatefulSets want it."""
         self.store, self.token = Store(), "first"
         self.calls, self.faults = [], []
         self.watch_generation, self.stopping = 0, False
         self.server = self.port = None
         self.start_server()
-        self.controller = threading.Thread(target=self.keep_sets, daemon=True)
-        self.controller.start()
+        if controller:
+            threading.Thread(target=self.keep_sets, daemon=True).start()
 
     def start_server(self):
         self.server = http.server.ThreadingHTTPServer(("127.0.0.1", self.port or 0), Handler)

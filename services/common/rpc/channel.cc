@@ -34,6 +34,8 @@ std::shared_ptr<grpc::Channel> MakeChannelWith(
   // A process of this machine is found within this time after it has come back; asking whether a
   // unix socket is there costs next to nothing.
   arguments.SetInt(GRPC_ARG_MAX_RECONNECT_BACKOFF_MS, address.is_unix ? 250 : 2000);
+  // A pod that was replaced has another address behind the same name.
+  arguments.SetInt(GRPC_ARG_DNS_MIN_TIME_BETWEEN_RESOLUTIONS_MS, 1000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_TIMEOUT_MS, 20'000);
   arguments.SetInt(GRPC_ARG_KEEPALIVE_PERMIT_WITHOUT_CALLS, 1);

@@ -266,7 +266,7 @@ void Fleet::StopServer(const v1::StopServerRequest& request, ServerAnswer answer
 void Fleet::StopChecked(const v1::StopServerRequest& request, ServerAnswer answer) {
   const std::string name = ServerNameOrDefault(request.name());
   const auto found = servers_.find(name);
-  if (found == servers_.end()) return answer(ServerNotFound(name));
+  if (found == servers_.end()) return answer(ServerNotFound(name, supervisor_.Trouble()));
   Entry& entry = found->second;
   const bool runs = entry.record.desired_running || entry.run == Run::kStopping;
   if (!runs || entry.run == Run::kBinding) return answer(ServerStopped(name));

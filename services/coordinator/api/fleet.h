@@ -268,6 +268,8 @@ class Fleet final : public supervision::Observer {
   void SetWorkers(const std::string& name, uint32_t workers, Done done);
   absl::Status CheckOutside(const v1::ServerSpec& changes, const std::string& name) const;
   void FollowOutside(Entry& entry);
+  // Servers are kept outside, and what there is has not been told yet.
+  bool NotTold() const { return !supervisor_.Launches() && !outside_known_; }
   absl::Status StoreOutside(Entry& entry, uint32_t workers);
 
   // fleet_deaths.cc
@@ -366,7 +368,8 @@ class Fleet final : public supervision::Observer {
 };
 
 // Errors about a server that several files give.
-absl::Status ServerNotFound(absl::string_view name);
+// `trouble`: why it may be there all the same.
+absl::Status ServerNotFound(absl::string_view name, absl::string_view trouble = "");
 absl::Status ServerStopped(absl::string_view name);
 absl::Status CoordinatorStopping();
 // It is being started, rolled or stopped, and cannot do this as well.

@@ -34,9 +34,11 @@ absl::Status BindError(const absl::Status& status, const v1::ServerSpec& spec, u
   }
 }
 
-absl::Status ServerNotFound(absl::string_view name) {
-  return rpc::WithReason(absl::NotFoundError(absl::StrCat("there is no server '", name, "'")),
-                         "SERVER_NOT_FOUND", {{"server", name}});
+absl::Status ServerNotFound(absl::string_view name, absl::string_view trouble) {
+  return rpc::WithReason(
+      absl::NotFoundError(absl::StrCat("there is no server '", name, "'",
+                                       trouble.empty() ? "" : " that is known here: ", trouble)),
+      "SERVER_NOT_FOUND", {{"server", name}});
 }
 
 absl::Status ServerStopped(absl::string_view name) {

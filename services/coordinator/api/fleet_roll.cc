@@ -32,7 +32,13 @@ absl::Status ServerBusy(absl::StatusCode code, absl::string_view name, absl::str
 
 absl::StatusOr<Fleet::Entry*> Fleet::FindRunning(const std::string& name) {
   const auto found = servers_.find(name);
-  if (found == servers_.end()) return ServerNotFound(name);
+  if (found == servers_.end()) return ServerNotFound(name, supervisor_.Trouble());
+  if (NotTold()) {
+    const std::string trouble = supervisor_.Trouble();
+    return ServerBusy(absl::StatusCode::kUnavailable, name,
+                      absl::StrCat("is kept in a cluster, whose API server has not told yet what ",
+                                   "there is", trouble.empty() ? "" : ": ", trouble));
+  }
   switch (found->second.run) {
     case Run::kSupervised:
       if (!found->second.held) return &found->second;

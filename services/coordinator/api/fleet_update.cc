@@ -56,7 +56,7 @@ void Fleet::UpdateChecked(const v1::UpdateServerRequest& request,
                           const Answer<v1::UpdateServerResponse>& answer) {
   const std::string name = ServerNameOrDefault(request.name());
   const auto found = servers_.find(name);
-  if (found == servers_.end()) return answer(ServerNotFound(name));
+  if (found == servers_.end()) return answer(ServerNotFound(name, supervisor_.Trouble()));
   Entry& entry = found->second;
   if (absl::Status valid = CheckOutside(request.spec(), name); !valid.ok()) return answer(valid);
   if (entry.run == Run::kBinding) {

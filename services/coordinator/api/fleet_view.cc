@@ -62,6 +62,8 @@ absl::Status Fleet::StartFailed(const Entry& entry) const {
 v1::ServerState Fleet::StateOf(const Entry& entry) const {
   switch (entry.run) {
     case Run::kStopped:
+      // It may well run.
+      if (NotTold() && entry.record.desired_running) return v1::SERVER_STATE_STARTING;
       return v1::SERVER_STATE_STOPPED;
     case Run::kBroken:
       return v1::SERVER_STATE_FAILED;
@@ -98,6 +100,9 @@ std::string Fleet::DetailOf(const Entry& entry) const {
   if (const auto rolling = supervisor_.Rolling(entry.record.name); rolling.has_value()) {
     parts.push_back(
         absl::StrCat(rolling->replaced, " of ", rolling->total, " workers are replaced"));
+  }
+  if (const std::string trouble = supervisor_.Trouble(); !trouble.empty()) {
+    parts.push_back(trouble);
   }
   uint32_t outdated = 0;
   for (const SlotView& slot : supervisor_.Slots(entry.record.name)) {
@@ -161,13 +166,14 @@ v1::Worker Fleet::ViewWorker(const Entry& entry, const SlotView& slot) const {
 
 absl::StatusOr<v1::Server> Fleet::GetServer(const std::string& name) const {
   const auto found = servers_.find(ServerNameOrDefault(name));
-  if (found == servers_.end()) return ServerNotFound(ServerNameOrDefault(name));
+  if (found == servers_.end())
+    return ServerNotFound(ServerNameOrDefault(name), supervisor_.Trouble());
   return View(found->second);
 }
 
 absl::StatusOr<ServerTarget> Fleet::FindTarget(const std::string& name) const {
   const auto found = servers_.find(name);
-  if (found == servers_.end()) return ServerNotFound(name);
+  if (found == servers_.end()) return ServerNotFound(name, supervisor_.Trouble());
   const Entry& entry = found->second;
   if (entry.spec.no_listen()) {
     return rpc::WithReason(absl::FailedPreconditionError(absl::StrCat(
@@ -215,7 +221,7 @@ absl::StatusOr<v1::ListWorkersResponse> Fleet::ListWorkers(
     }
   }
   if (!request.server().empty() && !servers_.contains(request.server())) {
-    return ServerNotFound(request.server());
+    return ServerNotFound(request.server(), supervisor_.Trouble());
   }
   v1::ListWorkersResponse response;
   for (auto at = servers_.lower_bound(after.first); at != servers_.end(); ++at) {

@@ -86,7 +86,16 @@ void Cluster::Begin(std::function<void(const std::string&, const absl::Status&)>
 void Cluster::Follow(const std::string& what, const std::string& collection,
                      ListWatch::Handlers handlers) {
   handlers.on_health = [this, what](const absl::Status& status) {
-    post_([this, what, status] { on_trouble_(what, status); });
+    post_([this, what, status] {
+      backend_->OnTrouble(what, status);
+      on_trouble_(what, status);
+    });
+  };
+  handlers.on_list = [this, what, first = true,
+                      on_list = std::move(handlers.on_list)](const std::vector<Json>& all) mutable {
+    spdlog::info("the cluster's {} are listed{}: {} of Center in namespace {}", what,
+                 std::exchange(first, false) ? "" : " anew", all.size(), name_space_);
+    on_list(all);
   };
   std::mt19937_64 generator{std::random_device{}()};
   ListWatch watch(

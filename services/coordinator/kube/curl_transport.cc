@@ -83,12 +83,13 @@ struct CurlTransport::Exchange {
 
   static size_t OnHeader(char* data, size_t size, size_t count, void* self) {
     absl::string_view line(data, size * count);
+    auto* exchange = static_cast<Exchange*>(self);
+    if (line == "\r\n" && exchange->on_data && !exchange->TakeBody("")) return 0;
     constexpr absl::string_view kRetryAfter = "retry-after:";
     int64_t seconds = 0;
     if (absl::StartsWithIgnoreCase(line, kRetryAfter) &&
         absl::SimpleAtoi(line.substr(kRetryAfter.size()), &seconds) && seconds > 0) {
-      static_cast<Exchange*>(self)->answer.retry_after =
-          std::min(absl::Seconds(seconds), kRetryAfterMax);
+      exchange->answer.retry_after = std::min(absl::Seconds(seconds), kRetryAfterMax);
     }
     return size * count;
   }

@@ -24,10 +24,7 @@ absl::Duration ListWatch::Round() {
   retry_after_ = absl::ZeroDuration();
   seen_ = false;
   if (version_.empty()) status = List();
-  if (status.ok()) {
-    Tell(status);
-    status = Watch();
-  }
+  if (status.ok()) status = Watch();
   if (absl::IsCancelled(status)) return absl::ZeroDuration();
   // What was seen is too old to go on from: that is no trouble, but all must be listed again.
   if (absl::IsOutOfRange(status)) {
@@ -39,8 +36,8 @@ absl::Duration ListWatch::Round() {
 }
 
 void ListWatch::Tell(const absl::Status& status) {
-  if (status.ok() == healthy_) return;
-  healthy_ = status.ok();
+  if (status.code() == told_) return;
+  told_ = status.code();
   handlers_.on_health(status);
 }
 
@@ -104,6 +101,7 @@ absl::Status ListWatch::Watch() {
   std::string line;
   absl::Status broken;
   const auto take = [&](absl::string_view piece) {
+    if (piece.empty()) Tell(absl::OkStatus());  // it has begun
     while (broken.ok() && !piece.empty()) {
       const size_t end = piece.find('\n');
       absl::StrAppend(&line, piece.substr(0, end));

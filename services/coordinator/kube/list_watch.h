@@ -45,7 +45,7 @@ class ListWatch {
     // All there is now: what was known before and is not in it has gone.
     std::function<void(std::vector<Json>)> on_list;
     std::function<void(Change, Json)> on_change;
-    // It does not work (any more), or works again (OK). Only when that changes.
+    // It does not work (any more), or works again (OK). Only when its kind changes.
     std::function<void(const absl::Status&)> on_health;
   };
 
@@ -73,7 +73,7 @@ class ListWatch {
   uint32_t failures_ = 0;
   absl::Duration retry_after_;
   bool seen_ = false;  // this round's watch has brought something
-  bool healthy_ = true;
+  absl::StatusCode told_ = absl::StatusCode::kOk;
 };
 
 }  // namespace center::kube

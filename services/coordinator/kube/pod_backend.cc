@@ -6,6 +6,7 @@
 
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
+#include "absl/strings/str_join.h"
 #include "services/common/log.h"
 #include "services/common/status_macros.h"
 #include "services/coordinator/kube/pod_backend_internal.h"
@@ -113,6 +114,19 @@ void PodBackend::OnPodGone(const Pod& pod) {
   RemoveIfStopped(server);
 }
 
+void PodBackend::OnTrouble(const std::string& what, const absl::Status& status) {
+  troubles_.erase(what);
+  if (!status.ok()) troubles_[what] = std::string(status.message());
+}
+
+std::string PodBackend::Trouble() const {
+  std::vector<std::string> parts;
+  for (const auto& [what, why] : troubles_) {
+    parts.push_back(absl::StrCat("the cluster's ", what, " cannot be followed: ", why));
+  }
+  return absl::StrJoin(parts, "; ");
+}
+
 void PodBackend::TellOutside() {
   if (!sets_known_ || !pods_known_) return;
   std::map<std::string, OutsideServer> outside;
@@ -131,7 +145,10 @@ void PodBackend::TellOutside() {
 void PodBackend::SetWorkers(const std::string& server, uint32_t workers,
                             std::function<void(const absl::Status&)> done) {
   if (!sets_known_ || !pods_known_) {
-    return done(absl::UnavailableError("the cluster's API server has not told yet what there is"));
+    const std::string trouble = Trouble();
+    return done(absl::UnavailableError(
+        absl::StrCat("the cluster's API server has not told yet what there is",
+                     trouble.empty() ? "" : ": ", trouble)));
   }
   const auto set = sets_.find(server);
   if (set == sets_.end() || set->second.deleting) {

@@ -60,6 +60,8 @@ class PodBackend final : public supervision::Backend {
   void OnPods(const std::vector<Pod>& all);
   void OnPod(const Pod& pod);
   void OnPodGone(const Pod& pod);
+  // What of these, "pods" or "StatefulSets", cannot be followed, and why; OK: it is followed again.
+  void OnTrouble(const std::string& what, const absl::Status& status);
 
   bool Launches() const override { return false; }
   // Errors: FailedPrecondition (no StatefulSet), Unavailable (nothing is known yet), and what the
@@ -86,6 +88,7 @@ class PodBackend final : public supervision::Backend {
   SteadyTime Tick() override;
   std::vector<supervision::SlotView> Slots(absl::string_view server) const override;
   std::vector<std::string> Servers() const override;
+  std::string Trouble() const override;
 
  private:
   struct PodSlot;
@@ -140,7 +143,8 @@ class PodBackend final : public supervision::Backend {
   std::map<std::string, std::map<uint32_t, Pod>> pods_;
   bool sets_known_ = false;
   bool pods_known_ = false;
-  std::map<std::string, uint64_t> scaled_at_;  // older versions of the set say nothing
+  std::map<std::string, std::string> troubles_;  // what -> why, for people
+  std::map<std::string, uint64_t> scaled_at_;    // older versions of the set say nothing
   std::map<std::string, supervision::OutsideServer> told_outside_;
 
   std::map<std::string, std::unique_ptr<Server>, std::less<>> servers_;

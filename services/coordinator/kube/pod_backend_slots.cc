@@ -49,6 +49,7 @@ const Pod* PodBackend::PodOf(const std::string& server, uint32_t ordinal) const 
 
 void PodBackend::Observe(PodSlot& slot, const Pod* pod) {
   if (slot.pod.has_value() && (pod == nullptr || pod->uid != slot.pod->uid)) {
+    slot.pod->deleting = true;  // whoever did it
     if (!slot.ended_told) RecordDeath(slot, slot.pod->ended);
     slot.pod.reset();
     slot.found = false;

@@ -31,7 +31,8 @@ struct HttpAnswer {
 // Calls block. Thread-safe.
 class Transport {
  public:
-  // A piece of an answer with code 200; false: enough.
+  // A piece of an answer with code 200; false: enough. The first is empty, and comes as soon as the
+  // answer has begun.
   using OnData = std::function<bool(absl::string_view)>;
 
   virtual ~Transport() = default;

@@ -214,6 +214,9 @@ class Backend {
   virtual std::vector<SlotView> Slots(absl::string_view server) const = 0;
   // Names of the servers that run or are ending, sorted.
   virtual std::vector<std::string> Servers() const = 0;
+
+  // Why what is told of its servers may be old or missing, for people; "": it is not.
+  virtual std::string Trouble() const { return ""; }
 };
 
 }  // namespace center::supervision

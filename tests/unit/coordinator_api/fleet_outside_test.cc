@@ -217,13 +217,31 @@ TEST_F(FleetOutsideTest, AnEndingCoordinatorLeavesThePods) {
   NewFleet();
   Reconcile();
   listed_ = true;
-  EXPECT_EQ(Get().state(), v1::SERVER_STATE_STOPPED) << "it has not been told yet";
+  EXPECT_EQ(Get().state(), v1::SERVER_STATE_STARTING) << "it has not been told yet";
   pods_->OnPods({PodOf(0, "u0")});
   Sets({{"default", 1}});
   EXPECT_EQ(Get().state(), v1::SERVER_STATE_STARTING);
   Serve(0, "u0");
   EXPECT_EQ(Get().state(), v1::SERVER_STATE_RUNNING);
   EXPECT_THAT(EventNames(), Contains("default/0 WORKER_ADOPTED"));
+}
+
+TEST_F(FleetOutsideTest, AClusterThatDoesNotTellIsNoServerThatIsStopped) {
+  Sets({{"default", 1}});
+  NewFleet();
+  Reconcile();
+  pods_->OnTrouble("pods", absl::PermissionDeniedError("pods is forbidden"));
+  EXPECT_EQ(Get().state(), v1::SERVER_STATE_STARTING);
+  EXPECT_THAT(Get().detail(), HasSubstr("pods is forbidden"));
+  v1::ScaleServerRequest request;
+  request.set_workers(2);
+  absl::StatusOr<v1::ScaleServerResponse> answer = absl::UnknownError("none");
+  fleet_->ScaleServer(request, SteadyTime::max(), [&](const auto& result) { answer = result; });
+  Settle();
+  EXPECT_TRUE(absl::IsUnavailable(answer.status())) << answer.status();
+  EXPECT_THAT(std::string(answer.status().message()), HasSubstr("pods is forbidden"));
+  EXPECT_THAT(std::string(fleet_->GetServer("other").status().message()),
+              HasSubstr("pods is forbidden"));
 }
 
 TEST_F(FleetOutsideTest, RestartingDeletesOnePodAfterTheOther) {

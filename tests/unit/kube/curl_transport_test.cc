@@ -150,11 +150,13 @@ TEST(CurlTransportTest, AStreamComesInPiecesAndEndsWhenItIsEnough) {
   TinyServer server({Http("200 OK", "one\ntwo\nthree\n"), Http("410 Gone", "old")});
   CurlTransport transport(At(server), NoFiles());
   std::string seen;
-  const auto answer = transport.Stream({.target = "/w"}, [&seen](absl::string_view piece) {
+  bool begun = false;
+  const auto answer = transport.Stream({.target = "/w"}, [&](absl::string_view piece) {
     absl::StrAppend(&seen, piece);
-    return false;
+    return piece.empty() && !std::exchange(begun, true);
   });
   ASSERT_TRUE(answer.ok()) << answer.status();
+  EXPECT_TRUE(begun) << "before anything came";
   EXPECT_THAT(seen, HasSubstr("one\n"));
   // What is no success is no part of the stream.
   const auto gone = transport.Stream({.target = "/w"}, [](absl::string_view) { return true; });

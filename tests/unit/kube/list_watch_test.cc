@@ -153,6 +153,19 @@ TEST_F(ListWatchTest, MissingRightsAreToldAndTriedAgain) {
   EXPECT_THAT(heard_, ElementsAre(HasSubstr("pods is forbidden")));
 }
 
+TEST_F(ListWatchTest, TroubleThatGoesOnIsToldOnceAndAnotherKindAgain) {
+  api_.Answer(200, Page({}, 7));
+  for (int code : {503, 503, 403, 403}) {
+    api_.Answer(code, "");
+    Round();
+  }
+  EXPECT_THAT(heard_, ElementsAre("list", HasSubstr("503"), HasSubstr("403")));
+  // A watch that has begun is its end, also before anything comes.
+  api_.Answer(200, "");
+  Round();
+  EXPECT_THAT(heard_, ElementsAre("list", HasSubstr("503"), HasSubstr("403"), "well"));
+}
+
 TEST_F(ListWatchTest, TooManyObjectsAndTooLongEventsAreRefused) {
   api_.Answer(200, Page(std::vector<std::string>(6, Object("a", 1)), 7));
   Round();

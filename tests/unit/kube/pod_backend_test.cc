@@ -73,6 +73,16 @@ TEST_F(PodBackendTest, WithoutAStatefulSetTheCommandThatMakesOneIsNamed) {
   EXPECT_TRUE(absl::IsPermissionDenied(done));
 }
 
+TEST_F(PodBackendTest, WhyNothingIsKnownIsToldWithWhatCannotBeDone) {
+  backend_.OnTrouble("pods", absl::PermissionDeniedError("pods is forbidden"));
+  absl::Status done;
+  backend_.SetWorkers("x", 1, [&](const absl::Status& status) { done = status; });
+  EXPECT_THAT(std::string(done.message()),
+              HasSubstr("the cluster's pods cannot be followed: pods is forbidden"));
+  backend_.OnTrouble("pods", absl::OkStatus());
+  EXPECT_EQ(backend_.Trouble(), "");
+}
+
 TEST_F(PodBackendTest, ASlotGoesFromNothingToReady) {
   Follow(1);
   Start(1);
@@ -200,8 +210,8 @@ TEST_F(PodBackendTest, AListShowsWhatWasMissedWhileNobodyWatched) {
   EXPECT_EQ(State(0), "STARTING");
   EXPECT_EQ(State(1), "STARTING");
   EXPECT_EQ(View(1).pid, 0);
-  EXPECT_THAT(Died(), ElementsAre(HasSubstr("default/0: how its container ended is not known"),
-                                  HasSubstr("default/1: how its container ended is not known")));
+  EXPECT_THAT(Died(), ElementsAre(HasSubstr("default/0: its pod was deleted, not by Center; how"),
+                                  HasSubstr("default/1: its pod was deleted, not by Center; how")));
 }
 
 TEST_F(PodBackendTest, WhatKeepsAPodFromStartingIsToldOnceHoweverItsWordsChange) {

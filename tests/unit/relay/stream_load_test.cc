@@ -53,6 +53,18 @@ TEST_F(LoadTest, CancellingWhileTheWorkerIsDownReleasesTheStream) {
   EXPECT_EQ(worker.requests().size(), 0u);
 }
 
+TEST_F(LoadTest, WorkersAreConnectedToAsTheRelayIsTold) {
+  std::atomic<int> connects{0};
+  StartRelay({.connect = [&connects](const NetAddress& address) {
+    ++connects;
+    return rpc::MakeChannel(address);
+  }});
+  AddWorker().Append(4);
+  Publish();
+  ASSERT_TRUE(Subscriber(*stub_, Earliest()).ReadAll().ok());
+  EXPECT_EQ(connects.load(), 1);
+}
+
 TEST_F(LoadTest, TwoHundredSubscribers) {
   constexpr size_t kSubscribers = 200;
   AddWorker().Append(40);
