@@ -88,7 +88,7 @@ bool TopFeed::asking() const {
 }
 
 template <typename Request, typename Response>
-void TopFeed::Ask(const std::shared_ptr<Round>& round, Request request,
+void TopFeed::Ask(const std::shared_ptr<Round>& round, const Request& request,
                   const std::function<std::unique_ptr<grpc::ClientAsyncResponseReader<Response>>(
                       grpc::ClientContext*, const Request&)>& call,
                   std::function<void(Response&)> on_answer) {

@@ -75,7 +75,7 @@ class TopFeed {
   // Adds one question to the round: `call` starts it, `on_answer` moves what it brought into the
   // round's answer and is called on the queue's thread.
   template <typename Request, typename Response>
-  void Ask(const std::shared_ptr<Round>& round, Request request,
+  void Ask(const std::shared_ptr<Round>& round, const Request& request,
            const std::function<std::unique_ptr<grpc::ClientAsyncResponseReader<Response>>(
                grpc::ClientContext*, const Request&)>& call,
            std::function<void(Response&)> on_answer);
