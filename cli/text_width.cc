@@ -132,10 +132,12 @@ std::string WrapLines(absl::string_view text, size_t columns, size_t hanging) {
       lines.emplace_back(line);
       continue;
     }
-    std::vector<std::string> parts = WrapWords(line.substr(indent), columns - below);
-    for (size_t i = 0; i < parts.size(); ++i) {
-      const absl::string_view part = absl::StripAsciiWhitespace(parts[i]);
-      lines.push_back(absl::StrCat(std::string(i == 0 ? indent : below, ' '), part));
+    const std::string first = WrapWords(line.substr(indent), columns - indent).front();
+    lines.push_back(absl::StrCat(line.substr(0, indent), absl::StripAsciiWhitespace(first)));
+    const absl::string_view rest =
+        absl::StripLeadingAsciiWhitespace(line.substr(indent + first.size()));
+    for (const std::string& part : WrapWords(rest, columns - below)) {
+      lines.push_back(absl::StrCat(std::string(below, ' '), absl::StripAsciiWhitespace(part)));
     }
   }
   return absl::StrJoin(lines, "\n");

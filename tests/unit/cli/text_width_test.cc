@@ -127,7 +127,7 @@ TEST(EventTextTest, TheReasonIsWholeHoweverNarrowTheTerminal) {
 TEST(WrapLinesTest, LongLinesGoOnBelowWhereTheyAreIndented) {
   EXPECT_EQ(WrapLines("short\n\nthis one is too long", 12), "short\n\nthis one is\ntoo long");
   EXPECT_EQ(WrapLines("  an indented line", 14), "  an indented\n  line");
-  EXPECT_EQ(WrapLines("  an indented line", 14, /*hanging=*/4), "  an\n      indented\n      line");
+  EXPECT_EQ(WrapLines("  an indented line", 14, /*hanging=*/4), "  an indented\n      line");
   EXPECT_EQ(WrapLines("however long it is", 0), "however long it is");
   EXPECT_EQ(WrapLines("ends in a line feed\n", 80), "ends in a line feed\n");
   EXPECT_EQ(WrapLines("日本語 日本語", 6), "日本語\n日本語");

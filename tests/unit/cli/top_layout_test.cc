@@ -157,7 +157,7 @@ TEST(TopLayoutTest, ClientsShowWhatTheySendAndWhyTheyDoNot) {
   }
   const TopData data = history.Data();
   EXPECT_THAT(Text(Draw(data, 160, 40)),
-              AllOf(HasSubstr("[WORKER]"), HasSubstr("CLIENT"), HasSubstr("load/0   READY"),
+              AllOf(HasSubstr("[WORKER"), HasSubstr("CLIENT"), HasSubstr("load/0   READY"),
                     HasSubstr("700/s"), HasSubstr("Connection refused"), HasSubstr("STOPPED"),
                     HasSubstr("2 clients sending 1.40 k/s")));
   TopView view;
