@@ -113,9 +113,9 @@ class Subscriber(threading.Thread):
     """Reads by `centerctl tail`, relayed and from the workers themselves in turn: each is stopped
     after a while, and the next goes on from the cursor that it has left."""
 
-    def __init__(self, books, centerctl, folder):
+    def __init__(self, books, centerctl, folder, popen):
         super().__init__(daemon=True)
-        self.books, self.centerctl = books, centerctl
+        self.books, self.centerctl, self.popen = books, centerctl, popen
         self.cursor = pathlib.Path(folder) / "cursor.json"
         self.stopping = False
         self.errors = []
@@ -128,7 +128,7 @@ class Subscriber(threading.Thread):
             self.read_for_a_while(["--direct"] if self.runs % 2 == 0 else [])
 
     def read_for_a_while(self, how):
-        reader = subprocess.Popen(
+        reader = self.popen(
             [*self.centerctl, "tail", "--from", "earliest", "--cursor", str(self.cursor), "-o",
              "json", *how], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
         words = []
@@ -156,9 +156,10 @@ class Subscriber(threading.Thread):
 class Load:
     """Producers and a subscriber together."""
 
-    def __init__(self, books, address, centerctl, folder):
+    def __init__(self, books, address, centerctl, folder, popen):
+        """`popen`: as subprocess.Popen, or a Guard's."""
         self.books = books
-        self.subscriber = Subscriber(books, centerctl, folder)
+        self.subscriber = Subscriber(books, centerctl, folder, popen)
         self.producers = Producers(books, address)
 
     def stop(self):

@@ -128,7 +128,8 @@ class Scenario(unittest.TestCase):
         cls = type(self)
         if cls.books is None:
             cls.books = Books()
-        load = Load(self.books, self.agent.any_serving, self.command(), self.folder)
+        load = Load(self.books, self.agent.any_serving, self.command(), self.folder,
+                    self.agent.guard.popen)
         try:
             self.await_traffic()
             yield load
