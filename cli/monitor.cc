@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <utility>
@@ -13,34 +14,36 @@
 
 namespace center::cli {
 
-absl::Status Monitor::Start(const std::vector<std::string>& env) {
-  if (on()) return absl::OkStatus();
+absl::Status Monitor::Start(const std::vector<std::string>& env,
+                            const std::vector<std::string>& servers) {
+  Stop();
   int ends[2];
   if (::pipe2(ends, O_CLOEXEC) != 0) return ErrnoStatus(errno, "pipe");
   ScopedFd read_end(ends[0]);
   const ScopedFd write_end(ends[1]);
   if (::fcntl(read_end.get(), F_SETFL, O_NONBLOCK) != 0) return ErrnoStatus(errno, "fcntl");
-  const std::vector<std::vector<std::string>> commands = {
-      {"tail", "--quiet", "--output=pretty"}, {"events", "--follow", "--quiet", "--since=0s"}};
-  for (size_t i = 0; i < pids_.size(); ++i) {
-    auto pid = StartSelf({.args = commands[i], .env = env, .out_fd = write_end.get()});
+  std::vector<std::vector<std::string>> commands = {
+      {"events", "--follow", "--quiet", "--since=0s"}};
+  for (size_t i = 0; i < std::min(servers.size(), kMonitorServersMax); ++i) {
+    commands.push_back({"tail", servers[i], "--quiet", "--output=pretty"});
+  }
+  for (const std::vector<std::string>& args : commands) {
+    auto pid = StartSelf({.args = args, .env = env, .out_fd = write_end.get()});
     if (!pid.ok()) {
       Stop();
       return pid.status();
     }
-    pids_[i] = *pid;
+    pids_.push_back(*pid);
   }
   read_end_ = std::move(read_end);
   return absl::OkStatus();
 }
 
 void Monitor::Stop() {
-  for (pid_t& pid : pids_) {
-    if (pid == 0) continue;
+  for (const pid_t pid : std::exchange(pids_, {})) {
     // Not waited for yet, so the number is still the child's.
     if (::kill(pid, SIGTERM) != 0) spdlog::debug("{}", ErrnoStatus(errno, "ending the monitor"));
     if (auto ended = WaitForExit(pid); !ended.ok()) spdlog::debug("{}", ended.status());
-    pid = 0;
   }
   read_end_.Reset();
   partial_.clear();

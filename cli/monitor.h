@@ -1,10 +1,9 @@
-// Payloads and events shown as they come while the shell is open: two commands in the background
-// (`tail` and `events --follow`) whose output is passed on in whole lines.
+// Payloads and events shown as they come while the shell is open: commands in the background
+// (`events --follow`, and a `tail` for each server) whose output is passed on in whole lines.
 #pragma once
 
 #include <sys/types.h>
 
-#include <array>
 #include <string>
 #include <vector>
 
@@ -14,6 +13,8 @@
 namespace center::cli {
 
 inline constexpr size_t kMonitorLineBytesMax = 64 << 10;
+// Each server that is followed takes a process.
+inline constexpr size_t kMonitorServersMax = 16;
 
 // Main's thread only. Destroying it stops it.
 class Monitor {
@@ -23,8 +24,9 @@ class Monitor {
   Monitor(const Monitor&) = delete;
   Monitor& operator=(const Monitor&) = delete;
 
-  // Starts the commands with this environment on top of ours. Nothing when it is on already.
-  absl::Status Start(const std::vector<std::string>& env);
+  // Starts the commands with this environment on top of ours, for these servers in place of those
+  // before; at most kMonitorServersMax.
+  absl::Status Start(const std::vector<std::string>& env, const std::vector<std::string>& servers);
   // Ends the commands.
   void Stop();
   bool on() const { return read_end_.valid(); }
@@ -36,7 +38,7 @@ class Monitor {
 
  private:
   ScopedFd read_end_;
-  std::array<pid_t, 2> pids_{};  // 0: none
+  std::vector<pid_t> pids_;
   std::string partial_;
 };
 

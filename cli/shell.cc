@@ -33,7 +33,8 @@ constexpr absl::Duration kHelloTimeout = absl::Milliseconds(500);
 constexpr char kBuiltins[] =
     "In the shell there are also:\n"
     "  help [COMMAND]          this, or more about a command\n"
-    "  monitor on|off          show payloads and events as they come\n"
+    "  monitor on [SERVER]     show events and payloads as they come, of all servers that run now\n"
+    "  monitor off             show them no more\n"
     "  repeat [-i 2s] [-n N] COMMAND   again and again; Ctrl-C ends it\n"
     "  exit                    leave (also Ctrl-D); servers go on\n";
 
@@ -97,6 +98,8 @@ class Shell {
   void RunWords(std::vector<std::string> words);
   int RunCommand(const std::vector<std::string>& words);
   void RunMonitor(const std::vector<std::string>& words);
+  void StartMonitor(std::vector<std::string> servers);
+  std::vector<std::string> ServersThatReceive();
   void RunRepeat(const std::vector<std::string>& words);
   void Help(const std::vector<std::string>& words);
   void Complain(absl::string_view what);
@@ -155,17 +158,46 @@ int Shell::RunCommand(const std::vector<std::string>& words) {
 }
 
 void Shell::RunMonitor(const std::vector<std::string>& words) {
-  const std::string what = words.size() == 2 ? words[1] : "";
-  if (what == "off") {
+  const std::string what = words.size() >= 2 ? words[1] : "";
+  if (what == "off" && words.size() == 2) {
     monitor_.Stop();
   } else if (what == "on") {
-    if (absl::Status started = monitor_.Start(Environment()); !started.ok()) {
-      return Complain(started.message());
-    }
+    return StartMonitor({words.begin() + 2, words.end()});
   } else if (words.size() > 1) {
     return Complain("`monitor` takes on or off");
   }
   context_.Say(monitor_.on() ? "monitor: on" : "monitor: off");
+}
+
+void Shell::StartMonitor(std::vector<std::string> servers) {
+  if (servers.empty()) servers = ServersThatReceive();
+  if (absl::Status started = monitor_.Start(Environment(), servers); !started.ok()) {
+    return Complain(started.message());
+  }
+  const size_t followed = std::min(servers.size(), kMonitorServersMax);
+  if (followed < servers.size()) {
+    context_.Say(absl::StrCat("monitor: on, for events and the first ", followed, " of ",
+                              servers.size(), " servers; `monitor on SERVER` chooses"));
+  } else if (servers.empty()) {
+    context_.Say("monitor: on, for events; again when a server runs: for its payloads, too");
+  } else {
+    context_.Say(absl::StrCat("monitor: on, for events and ", absl::StrJoin(servers, ", ")));
+  }
+}
+
+std::vector<std::string> Shell::ServersThatReceive() {
+  v1::ListServersRequest request;
+  request.set_page_size(kMonitorServersMax * 2);
+  const auto answer =
+      context_.Call<v1::ServerService>(&v1::ServerService::Stub::ListServers, request);
+  std::vector<std::string> names;
+  if (!answer.ok()) return names;  // the events' command says why
+  for (const v1::Server& server : answer->servers()) {
+    const bool runs =
+        server.state() != v1::SERVER_STATE_STOPPED && server.state() != v1::SERVER_STATE_FAILED;
+    if (runs && !server.spec().no_listen()) names.push_back(server.name());
+  }
+  return names;
 }
 
 void Shell::RunRepeat(const std::vector<std::string>& words) {

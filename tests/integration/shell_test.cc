@@ -137,18 +137,18 @@ TEST_F(ShellTest, HelpIsThatOfTheCommandLineAndTheShells) {
   Shell().Command("help server scale");
   EXPECT_THAT(Seen(), HasSubstr("Usage: centerctl server scale"));
   Shell().Command("help");
-  EXPECT_THAT(Seen(), HasSubstr("monitor on|off"));
+  EXPECT_THAT(Seen(), HasSubstr("monitor on [SERVER]"));
   Shell().Leave();
 }
 
 TEST_F(ShellTest, MonitorShowsPayloadsAndEventsAboveTheLine) {
-  const uint16_t port = fleet_.MustStart("default");
+  const uint16_t port = fleet_.MustStart("games");  // whatever it is called
   Shell().Command("monitor on");
-  Terminal().See("monitor: on");
+  Terminal().See("monitor: on, for events and games");
   Terminal().Type("server sta");  // somebody is typing
   ASSERT_TRUE(Shell().WaitForLine("$ server sta"));
   const auto followed = [this] {
-    const auto server = fleet_.GetServer("default");
+    const auto server = fleet_.GetServer("games");
     return server.ok() && server->workers(0).stats().subscribers() > 0;
   };
   ASSERT_TRUE(WaitFor(followed));
@@ -157,7 +157,7 @@ TEST_F(ShellTest, MonitorShowsPayloadsAndEventsAboveTheLine) {
   Terminal().See("hello from a producer");
   Terminal().See("\"n\": 1");
   EXPECT_TRUE(Shell().WaitForLine("$ server sta"));
-  ASSERT_TRUE(KillProcess(fleet_.WorkerPid("default", 0)));
+  ASSERT_TRUE(KillProcess(fleet_.WorkerPid("games", 0)));
   Terminal().See("killed by SIGKILL");
   EXPECT_TRUE(Shell().WaitForLine("$ server sta"));
   Terminal().Type(kCtrlC);

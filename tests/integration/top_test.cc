@@ -63,6 +63,8 @@ class TopTest : public ::testing::Test {
 TEST_F(TopTest, ShowsTheFleetAsItIsAndWhatHappens) {
   const uint16_t port = fleet_.MustStart("games", SmallSpec(2));
   ASSERT_TRUE(WaitShown("2/2 workers ready")) << Seen();
+  // Events are a stream of their own: they may come a moment later.
+  ASSERT_TRUE(WaitShown("worker-ready")) << Seen();
   EXPECT_TRUE(Top().screen().second());
   EXPECT_FALSE(Top().screen().cursor_visible());
   EXPECT_THAT(Seen(), AllOf(HasSubstr("games/0"), HasSubstr("games/1"), HasSubstr("READY"),
