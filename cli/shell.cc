@@ -3,6 +3,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 #include <cstdlib>
@@ -99,7 +100,7 @@ class Shell {
   int RunCommand(const std::vector<std::string>& words);
   void RunMonitor(const std::vector<std::string>& words);
   void StartMonitor(std::vector<std::string> servers);
-  std::vector<std::string> ServersThatReceive();
+  absl::StatusOr<std::vector<std::string>> ServersThatReceive();
   void RunRepeat(const std::vector<std::string>& words);
   void Help(const std::vector<std::string>& words);
   void Complain(absl::string_view what);
@@ -170,7 +171,11 @@ void Shell::RunMonitor(const std::vector<std::string>& words) {
 }
 
 void Shell::StartMonitor(std::vector<std::string> servers) {
-  if (servers.empty()) servers = ServersThatReceive();
+  if (servers.empty()) {
+    auto found = ServersThatReceive();
+    if (!found.ok()) return Complain(found.status().message());
+    servers = *std::move(found);
+  }
   if (absl::Status started = monitor_.Start(Environment(), servers); !started.ok()) {
     return Complain(started.message());
   }
@@ -185,13 +190,15 @@ void Shell::StartMonitor(std::vector<std::string> servers) {
   }
 }
 
-std::vector<std::string> Shell::ServersThatReceive() {
+absl::StatusOr<std::vector<std::string>> Shell::ServersThatReceive() {
   v1::ListServersRequest request;
   request.set_page_size(kMonitorServersMax * 2);
+  // Its own: the shell's channel may have given up before there was a coordinator.
+  Context asking(context_.globals(), context_.dependencies());
   const auto answer =
-      context_.Call<v1::ServerService>(&v1::ServerService::Stub::ListServers, request);
+      asking.Call<v1::ServerService>(&v1::ServerService::Stub::ListServers, request);
+  RETURN_IF_ERROR(answer.status());
   std::vector<std::string> names;
-  if (!answer.ok()) return names;  // the events' command says why
   for (const v1::Server& server : answer->servers()) {
     const bool runs =
         server.state() != v1::SERVER_STATE_STOPPED && server.state() != v1::SERVER_STATE_FAILED;

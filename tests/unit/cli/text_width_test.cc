@@ -130,7 +130,7 @@ TEST(WrapLinesTest, LongLinesGoOnBelowWhereTheyAreIndented) {
   EXPECT_EQ(WrapLines("  an indented line", 14, /*hanging=*/4), "  an indented\n      line");
   EXPECT_EQ(WrapLines("however long it is", 0), "however long it is");
   EXPECT_EQ(WrapLines("ends in a line feed\n", 80), "ends in a line feed\n");
-  EXPECT_EQ(WrapLines("日本語 日本語", 6), "日本語\n日本語");
+  EXPECT_EQ(WrapLines("日本語 日本語", 8), "日本語\n日本語");
 }
 
 }  // namespace
