@@ -56,13 +56,19 @@ void EventLog::AppendSoon(v1::Event event) {
                       .body = event.SerializeAsString()});
 }
 
-void EventLog::Flush() {
+void EventLog::StoreWaiting() {
   if (waiting_.empty()) return;
   const std::vector<state::EventRecord> records = std::exchange(waiting_, {});
   if (absl::Status status = store_.AppendEvents(records); !status.ok()) {
     spdlog::error("{} events could not be stored: {}", records.size(), status);
     return;
   }
+  untold_ = true;
+}
+
+void EventLog::Flush() {
+  StoreWaiting();
+  if (!std::exchange(untold_, false)) return;
   // A follower may leave while it is told.
   const std::set<Follower*> followers = followers_;
   for (Follower* follower : followers) {
@@ -97,7 +103,7 @@ void EventLog::LimitReached(absl::string_view limit, absl::string_view subject,
 }
 
 absl::StatusOr<EventLog::Page> EventLog::Read(const state::EventQuery& query) {
-  Flush();
+  StoreWaiting();  // not Flush: who reads may be a follower, and is not to be called meanwhile
   ASSIGN_OR_RETURN(state::EventPage stored, store_.ListEvents(query));
   Page page{.history_gone = stored.history_gone, .seen_id = stored.seen_id};
   page.events.reserve(stored.events.size());

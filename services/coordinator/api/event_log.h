@@ -39,9 +39,9 @@ class EventLog {
   // Gives the event an id, and a time when it has none. An event that cannot be stored is in the
   // log only.
   void Append(v1::Event event);
-  // The same, for events that come by the thousand: it is stored, and followers are told, with the
-  // next event, or when somebody reads, or by Flush, which the caller sees to within kSoon. What
-  // dies with the coordinator before that is in its log only.
+  // The same, for events that come by the thousand: it is stored with the next event, or when
+  // somebody reads, or by Flush, which the caller sees to within kSoon; followers are told with the
+  // next event or by Flush. What dies with the coordinator before that is in its log only.
   static constexpr SteadyDuration kSoon = std::chrono::milliseconds(5);
   void AppendSoon(v1::Event event);
   void Flush();
@@ -64,11 +64,14 @@ class EventLog {
   void RemoveFollower(Follower* follower) { followers_.erase(follower); }
 
  private:
+  void StoreWaiting();
+
   state::Store& store_;
   Clock& clock_;
   std::map<std::pair<std::string, std::string>, absl::Time> limits_;  // told last
   std::set<Follower*> followers_;
   std::vector<state::EventRecord> waiting_;  // to be stored
+  bool untold_ = false;                      // some are stored of which followers do not know
 };
 
 // One whose subject is the coordinator itself.

@@ -162,6 +162,20 @@ TEST_F(EventLogTest, WhatIsStoredSoonKeepsItsTimeAndItsPlace) {
             began);
 }
 
+TEST_F(EventLogTest, AFollowerIsNotCalledWhileItReads) {
+  CountingFollower follower;
+  bool reading = false;
+  follower.on_new_events = [&] { EXPECT_FALSE(reading); };
+  log_->AddFollower(&follower);
+  log_->AppendSoon(CoordinatorEvent(v1::EVENT_TYPE_JOB_STARTED, "one"));
+  reading = true;
+  EXPECT_THAT(Reasons(Read()), ElementsAre("one"));
+  reading = false;
+  EXPECT_EQ(follower.woken, 0);
+  log_->Flush();
+  EXPECT_EQ(follower.woken, 1) << "others do not know of it yet";
+}
+
 TEST_F(EventLogTest, WhatIsStoredSoonIsStoredAtTheEnd) {
   log_->AppendSoon(CoordinatorEvent(v1::EVENT_TYPE_JOB_ENDED, "one"));
   Open();
