@@ -32,7 +32,7 @@ class EventLog {
   };
 
   EventLog(state::Store& store, Clock& clock) : store_(store), clock_(clock) {}
-  ~EventLog() { Flush(); }
+  ~EventLog() { StoreWaiting(); }
   EventLog(const EventLog&) = delete;
   EventLog& operator=(const EventLog&) = delete;
 
