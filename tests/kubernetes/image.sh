@@ -6,7 +6,7 @@
 #   tests/kubernetes/image.sh SOURCE PROGRAMS FOLDER
 set -euo pipefail
 source=$(realpath "$1") programs=$(realpath "$2") folder=$3
-mirror=${DEBIAN_MIRROR:-http://deb.debian.org/debian}
+mirror=(${DEBIAN_MIRROR:+"$DEBIAN_MIRROR"}) # none: debootstrap's own
 size_max_mib=100
 
 mkdir -p "$folder"
@@ -17,7 +17,7 @@ base=$folder/base.tar
 if [ ! -s "$base" ]; then
   echo "image: making a base by debootstrap"
   rm -rf "$folder/rootfs"
-  debootstrap --variant=minbase bookworm "$folder/rootfs" "$mirror" >"$folder/debootstrap.log" 2>&1 ||
+  debootstrap --variant=minbase bookworm "$folder/rootfs" "${mirror[@]}" >"$folder/debootstrap.log" 2>&1 ||
     { tail -5 "$folder/debootstrap.log" >&2; exit 1; }
   rm -rf "$folder"/rootfs/var/cache/apt/archives/*.deb
   tar -C "$folder/rootfs" -cf "$base.new" . && mv "$base.new" "$base"
