@@ -75,7 +75,7 @@ struct SchedulerLimits {
   // Near the end, chunks do not get shorter than this.
   SteadyDuration chunk_time_min = std::chrono::microseconds(500);
   // What the first chunks of a job take whose kind has run before.
-  SteadyDuration presumed_chunk_time = std::chrono::milliseconds(5);
+  SteadyDuration presumed_chunk_time = std::chrono::milliseconds(10);
   // Kinds of jobs that are remembered for each server.
   size_t kinds_max = 1000;
   uint64_t chunk_inputs_max = 1 << 20;
@@ -215,6 +215,7 @@ class Scheduler {
   void DispatchNext(Job& job, Worker& worker);
   std::shared_ptr<Piece> NextPiece(Job& job, const Worker& worker);
   double ExpectedNs(const Job& job, const Worker& worker) const;
+  double FairShareNs(const Job& job, const Worker& worker, double ns_per_input) const;
   uint64_t ChunkSize(const Job& job, const Worker& worker) const;
   void Send(const std::shared_ptr<Piece>& piece, Job& job, Worker& worker);
   void Started(InFlight& chunk, SteadyTime now);

@@ -1,6 +1,7 @@
 // The parts of the scheduler's state, for its own files only.
 #pragma once
 
+#include "services/coordinator/jobs/outstanding.h"
 #include "services/coordinator/jobs/scheduler.h"
 
 namespace center::jobs {
@@ -43,6 +44,7 @@ struct Scheduler::Job {
   std::deque<std::shared_ptr<Piece>> retries;
   std::deque<std::shared_ptr<Piece>> suspects;
   absl::flat_hash_set<ChunkId> chunks;
+  Outstanding outstanding;  // in them, as far as it is foreseen
   std::map<uint64_t, Failure> failures;
   absl::flat_hash_set<std::string> workers;  // that have run any of it
 

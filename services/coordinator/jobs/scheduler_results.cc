@@ -20,7 +20,10 @@ std::unique_ptr<Scheduler::InFlight> Scheduler::ForgetChunk(ChunkId id) {
   chunks_.erase(found);
   std::vector<ChunkId>& copies = chunk->piece->copies;
   copies.erase(std::remove(copies.begin(), copies.end(), id), copies.end());
-  if (Job* job = FindJob(chunk->piece->job)) job->chunks.erase(id);
+  if (Job* job = FindJob(chunk->piece->job)) {
+    job->chunks.erase(id);
+    job->outstanding.Remove(chunk->foreseen.value_or(SteadyDuration{}), chunk->started);
+  }
   Worker& worker = *workers_.at(chunk->worker);
   worker.chunks.erase(std::find(worker.chunks.begin(), worker.chunks.end(), id));
   worker.alone = false;
