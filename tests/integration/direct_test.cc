@@ -188,7 +188,7 @@ TEST_F(DirectTest, TheBenchmarkCountsAlike) {
   Start(2);
   const RunResult bench = fleet_.Ctl(
       {"bench", "ingest", "--count", "20000", "--subscribers", "2", "--direct", "-o", "json"});
-  EXPECT_EQ(bench.exit_code, 0) << bench.err;
+  EXPECT_EQ(bench.exit_code, 0) << bench.out << bench.err;
   EXPECT_EQ(fleet_.Ctl({"bench", "latency", "--duration", "200ms", "--rate", "500", "--direct"})
                 .exit_code,
             0);

@@ -247,6 +247,7 @@ TEST_F(JobsCliTest, AnInterruptedExperimentEndsItsPool) {
   experiment.Signal(SIGINT);
   const auto status = experiment.Wait(absl::Seconds(60));
   ASSERT_TRUE(status.has_value());
+  EXPECT_TRUE(WIFEXITED(*status)) << "by signal " << WTERMSIG(*status);
   EXPECT_EQ(WEXITSTATUS(*status), 130);
   EXPECT_TRUE(std::filesystem::is_empty(scratch.path()));
 }
