@@ -8,7 +8,7 @@
 
 #include "cli/app.h"
 #include "services/common/rpc/channel.h"
-#include "services/common/rpc/freed_memory.h"
+#include "services/common/rpc/library_settings.h"
 
 namespace {
 
@@ -24,7 +24,7 @@ std::string ProgramDir() {
 }  // namespace
 
 int main(int argc, char** argv) {
-  center::rpc::KeepFreedMemory();
+  center::rpc::ApplyLibrarySettings();
   // A reader that went away is an error of write(2), not the end of the process.
   std::signal(SIGPIPE, SIG_IGN);
   center::cli::Dependencies dependencies;

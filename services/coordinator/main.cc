@@ -21,7 +21,7 @@
 #include "services/common/log.h"
 #include "services/common/nearest.h"
 #include "services/common/net_address.h"
-#include "services/common/rpc/freed_memory.h"
+#include "services/common/rpc/library_settings.h"
 #include "services/common/rpc/server.h"
 #include "services/common/rpc/tls.h"
 #include "services/common/rpc/tls_flags.h"
@@ -361,7 +361,7 @@ int Run(const Flags& flags, FleetFile fleet, const std::vector<std::string>& arg
 
 int main(int argc, char** argv) {
   using namespace center::coordinator;  // NOLINT(google-build-using-namespace): this is its main
-  center::rpc::KeepFreedMemory();
+  center::rpc::ApplyLibrarySettings();
   const std::vector<std::string> args(argv + 1, argv + argc);
   Flags flags;
   center::FleetFile fleet;

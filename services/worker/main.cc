@@ -17,7 +17,7 @@
 #include "asio/steady_timer.hpp"
 #include "services/common/fd.h"
 #include "services/common/log.h"
-#include "services/common/rpc/freed_memory.h"
+#include "services/common/rpc/library_settings.h"
 #include "services/common/rpc/server.h"
 #include "services/common/signal_pipe.h"
 #include "services/worker/api/flags.h"
@@ -132,7 +132,7 @@ int Main(int argc, char** argv) {
   if (argc == 3 && absl::string_view(argv[1]) == compute::ExecGuard::kArgument) {
     return compute::ExecGuard::Main(argv[2]);
   }
-  rpc::KeepFreedMemory();
+  rpc::ApplyLibrarySettings();
   LastWords last_words(argv[0]);
   ParsedFlags parsed = ParseFlags(argc, argv);
   if (const int* exit_code = absl::get_if<int>(&parsed)) return *exit_code;

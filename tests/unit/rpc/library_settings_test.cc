@@ -1,10 +1,11 @@
-#include "services/common/rpc/freed_memory.h"
+#include "services/common/rpc/library_settings.h"
 
 #include <sys/resource.h>
 
 #include <cstdlib>
 #include <cstring>
 
+#include "absl/synchronization/mutex.h"
 #include "gtest/gtest.h"
 
 namespace center::rpc {
@@ -31,18 +32,31 @@ int64_t FaultsOfTakingAgain(size_t bytes, int times) {
   return PageFaults() - before;
 }
 
-TEST(KeepFreedMemoryTest, WhatIsFreedAndTakenAgainIsNotFetchedFromTheKernelEachTime) {
-  KeepFreedMemory();
+TEST(LibrarySettingsTest, WhatIsFreedAndTakenAgainIsNotFetchedFromTheKernelEachTime) {
+  ApplyLibrarySettings();
   const size_t bytes = kMappedFromBytes / 2;
   FaultsOfTakingAgain(bytes, 1);
   // Once would be 256 faults.
   EXPECT_LT(FaultsOfTakingAgain(bytes, 100), 256);
 }
 
-TEST(KeepFreedMemoryTest, AHugeBlockIsGivenBackAtOnce) {
-  KeepFreedMemory();
+TEST(LibrarySettingsTest, AHugeBlockIsGivenBackAtOnce) {
+  ApplyLibrarySettings();
   const size_t bytes = 2 * kMappedFromBytes;
   EXPECT_GE(FaultsOfTakingAgain(bytes, 10), static_cast<int64_t>(10 * bytes / 4096 / 512));
+}
+
+TEST(LibrarySettingsTest, MutexesKeepNoGraph) {
+  ApplyLibrarySettings();
+  absl::Mutex first;
+  absl::Mutex second;
+  {
+    absl::MutexLock one(&first);
+    absl::MutexLock two(&second);
+  }
+  // With the graph this ends the process, wherever Abseil was built without NDEBUG.
+  absl::MutexLock two(&second);
+  absl::MutexLock one(&first);
 }
 
 }  // namespace
