@@ -92,7 +92,6 @@ class PodBackend final : public supervision::Backend {
 
  private:
   struct PodSlot;
-  struct RollState;
   struct Server;
   class Scope;
 
@@ -129,7 +128,6 @@ class PodBackend final : public supervision::Backend {
   // pod_backend_roll.cc
   void StepRolls();
   bool StepRoll(Server& server);
-  absl::optional<uint32_t> NextToRoll(const Server& server) const;
   void FailRoll(PodSlot& slot, const std::string& reason);
   void EndRoll(Server& server, supervision::RollResult result);
 

@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "services/coordinator/kube/pod_backend.h"
+#include "services/coordinator/supervision/roll_order.h"
 
 namespace center::kube {
 
@@ -48,23 +49,11 @@ struct PodBackend::PodSlot {
   supervision::SlotView View(supervision::SlotState state) const;
 };
 
-// A roll that is under way.
-struct PodBackend::RollState {
-  supervision::RollOptions options;
-  std::vector<uint32_t> pending;
-  absl::optional<uint32_t> current;
-  std::string old_uid;  // of the current slot's pod before
-  int64_t began = 0;    // incarnations after this one are new anyhow
-  uint32_t replaced = 0;
-  uint32_t total = 0;
-  absl::optional<supervision::RollResult> failed;
-};
-
 struct PodBackend::Server {
   supervision::ServerPlan plan;
   bool stopping = false;
-  std::deque<PodSlot> slots;  // never moved
-  absl::optional<RollState> roll;
+  std::deque<PodSlot> slots;                    // never moved
+  absl::optional<supervision::RollOrder> roll;  // under way
 };
 
 // Encloses every public call: what the observer is to hear, it hears when the outermost one is

@@ -146,7 +146,6 @@ class Supervisor final : public Backend {
   // supervisor_roll.cc
   void StepRolls();
   bool StepRoll(Server& server);
-  absl::optional<uint32_t> NextToRoll(const Server& server) const;
   void NoteDeath(const Process& process, bool was_ready, const std::string& reason);
   void EndRoll(Server& server, RollResult result);
 

@@ -9,6 +9,7 @@
 #include <utility>
 #include <vector>
 
+#include "services/coordinator/supervision/roll_order.h"
 #include "services/coordinator/supervision/supervisor.h"
 
 namespace center::supervision {
@@ -59,25 +60,13 @@ struct Supervisor::Process {
   absl::optional<ExitRecord> last_exit;
 };
 
-// A roll that is under way.
-struct RollState {
-  RollOptions options;
-  std::vector<uint32_t> pending;     // slots that are still to be replaced, ascending
-  absl::optional<uint32_t> current;  // the one that is being replaced
-  uint64_t launched_before = 0;      // its new process has a greater launch_id
-  uint64_t began = 0;                // processes with a greater launch_id are new anyhow
-  uint32_t replaced = 0;
-  uint32_t total = 0;
-  absl::optional<RollResult> failed;  // it ends with this
-};
-
 struct Supervisor::Server {
   ServerPlan plan;
   SlotLimits limits;
   bool stopping = false;
-  bool held = false;              // nothing can be launched yet: see Adopt
-  std::deque<Process> processes;  // by slot; never moved
-  absl::optional<RollState> roll;
+  bool held = false;               // nothing can be launched yet: see Adopt
+  std::deque<Process> processes;   // by slot; never moved
+  absl::optional<RollOrder> roll;  // under way
 };
 
 inline bool Supervisor::Process::Waits() const {

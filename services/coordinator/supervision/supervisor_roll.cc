@@ -1,6 +1,6 @@
 // Changes to a server that runs: its number of slots, its settings, new processes for old ones.
-#include <algorithm>
 #include <utility>
+#include <vector>
 
 #include "absl/strings/str_cat.h"
 #include "services/common/status_macros.h"
@@ -76,32 +76,22 @@ absl::Status Supervisor::SetPlan(ServerPlan plan) {
 absl::Status Supervisor::Roll(absl::string_view server_name, RollOptions options) {
   const Scope scope(*this);
   ASSIGN_OR_RETURN(Server* const server, FindServing(server_name));
-  if (server->roll.has_value()) {
-    return absl::AlreadyExistsError(
-        absl::StrCat("the workers of server ", server_name, " are being replaced already"));
-  }
-  RollState roll{.options = std::move(options), .began = last_launch_id_};
-  const RollOptions& wanted = roll.options;
+  std::vector<uint32_t> slots;
   for (const Process& process : server->processes) {
-    const bool meant = wanted.only_slot.value_or(process.index) == process.index;
+    const bool meant = options.only_slot.value_or(process.index) == process.index;
     const bool outdated = process.generation < server->plan.generation;
-    if (!process.leaving && meant && (outdated || !wanted.only_outdated)) {
-      roll.pending.push_back(process.index);
+    if (!process.leaving && meant && (outdated || !options.only_outdated)) {
+      slots.push_back(process.index);
     }
   }
-  if (wanted.only_slot.has_value() && roll.pending.empty()) {
-    return absl::NotFoundError(
-        absl::StrCat("there is no worker ", server_name, "/", *wanted.only_slot));
-  }
-  roll.total = static_cast<uint32_t>(roll.pending.size());
-  server->roll = std::move(roll);
-  return absl::OkStatus();
+  return RollOrder::Begin(server_name, std::move(options), std::move(slots),
+                          static_cast<int64_t>(last_launch_id_), &server->roll);
 }
 
 absl::optional<RollProgress> Supervisor::Rolling(absl::string_view server) const {
   const auto found = servers_.find(std::string(server));
   if (found == servers_.end() || !found->second->roll.has_value()) return absl::nullopt;
-  return RollProgress{found->second->roll->replaced, found->second->roll->total};
+  return found->second->roll->progress();
 }
 
 void Supervisor::StepRolls() {
@@ -113,83 +103,46 @@ void Supervisor::StepRolls() {
 
 // One step of a roll, if one is possible now.
 bool Supervisor::StepRoll(Server& server) {
-  RollState& roll = *server.roll;
-  if (roll.failed.has_value()) {
-    EndRoll(server, *std::exchange(roll.failed, absl::nullopt));
-    return true;
+  std::vector<RolledSlot> slots;
+  slots.reserve(server.processes.size());
+  for (const Process& process : server.processes) {
+    slots.push_back({.stays = !process.leaving,
+                     .serves = process.slot.state() == SlotState::kReady,
+                     .given_up = HasGivenUp(process.slot),
+                     .incarnation = static_cast<int64_t>(process.launch_id),
+                     .process = absl::StrCat(process.launch_id)});
   }
-  const auto stays = [&](uint32_t slot) {
-    return slot < server.processes.size() && !server.processes[slot].leaving;
-  };
-  if (roll.current.has_value()) {
-    if (stays(*roll.current)) {
-      const Process& process = server.processes[*roll.current];
-      const bool done =
-          process.slot.state() == SlotState::kReady && process.launch_id > roll.launched_before;
-      if (!done) return false;
-      ++roll.replaced;
-    } else if (roll.options.only_slot.has_value()) {
-      EndRoll(server, {.outcome = RollOutcome::kStopped, .reason = "it was scaled away meanwhile"});
+  RollOrder::Step step = server.roll->Next(slots);
+  switch (step.what) {
+    case RollOrder::What::kWait:
+      return false;
+    case RollOrder::What::kEnd:
+      EndRoll(server, std::move(step.result));
       return true;
-    }
-    roll.current.reset();
+    case RollOrder::What::kReplace:
+      Process& process = server.processes[step.slot];
+      End(process, Ending::kReplace, server.roll->options().now, "it is replaced");
+      Advance(process);
+      return true;
   }
-  // A process that was launched meanwhile, for another reason, is new already.
-  std::erase_if(roll.pending, [&](uint32_t slot) {
-    return !stays(slot) || server.processes[slot].launch_id > roll.began;
-  });
-  if (roll.pending.empty()) {
-    EndRoll(server, {.outcome = RollOutcome::kDone});
-    return true;
-  }
-  const absl::optional<uint32_t> next = NextToRoll(server);
-  if (!next.has_value()) return false;
-  std::erase(roll.pending, *next);
-  roll.current = next;
-  roll.launched_before = last_launch_id_;
-  Process& process = server.processes[*next];
-  End(process, Ending::kReplace, roll.options.now, "it is replaced");
-  Advance(process);
-  return true;
-}
-
-absl::optional<uint32_t> Supervisor::NextToRoll(const Server& server) const {
-  const RollState& roll = *server.roll;
-  for (const uint32_t slot : roll.pending) {
-    if (server.processes[slot].slot.state() != SlotState::kReady) return slot;
-  }
-  const bool others_serve =
-      std::all_of(server.processes.begin(), server.processes.end(), [](const Process& process) {
-        return process.leaving || process.slot.state() == SlotState::kReady ||
-               HasGivenUp(process.slot);
-      });
-  if (!others_serve && !roll.options.only_slot.has_value()) return absl::nullopt;
-  return roll.pending.front();
+  return false;
 }
 
 // A process has died that nobody had asked to end.
 void Supervisor::NoteDeath(const Process& process, bool was_ready, const std::string& reason) {
-  absl::optional<RollState>& roll = process.server.roll;
-  if (!roll.has_value() || roll->failed.has_value()) return;
-  const bool current = roll->current == process.index;
+  absl::optional<RollOrder>& roll = process.server.roll;
+  if (!roll.has_value()) return;
   const bool old =
-      std::find(roll->pending.begin(), roll->pending.end(), process.index) != roll->pending.end() &&
-      process.launch_id <= roll->began;
+      roll->IsPending(process.index) && static_cast<int64_t>(process.launch_id) <= roll->began();
   // Old processes say nothing about the new program.
-  const bool counts = current || (!old && !was_ready && !roll->options.only_slot.has_value());
-  if (!counts || process.leaving) return;
-  roll->failed =
-      RollResult{.outcome = RollOutcome::kFailed,
-                 .reason = absl::StrCat("worker ", process.name, " did not become READY: ", reason),
-                 .slot = process.index};
+  const bool counts = roll->IsCurrent(process.index) ||
+                      (!old && !was_ready && !roll->options().only_slot.has_value());
+  if (counts && !process.leaving) roll->Fail(process.index, process.name, reason);
 }
 
 void Supervisor::EndRoll(Server& server, RollResult result) {
-  RollState roll = *std::exchange(server.roll, absl::nullopt);
-  result.replaced = roll.replaced;
-  if (!roll.options.done) return;
-  notifications_.push_back(
-      [done = std::move(roll.options.done), result = std::move(result)] { done(result); });
+  notifications_.push_back(std::move(*server.roll).Ended(std::move(result)));
+  server.roll.reset();
 }
 
 }  // namespace center::supervision
