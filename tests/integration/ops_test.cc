@@ -44,6 +44,14 @@ TEST(CoordinatorHttpTest, ProbesAndFiguresOfTheFleet) {
   EXPECT_EQ(ValueOf(page, "center_workers{state=\"READY\"}"), 2);
   EXPECT_EQ(ValueOf(page, "center_server_workers_wanted{server=\"default\"}"), 2);
   EXPECT_THAT(page, Not(HasSubstr("center_worker_exits_total{")));
+  EXPECT_EQ(ValueOf(page, "center_job_chunks_total{outcome=\"finished\"}"), 0);
+  ASSERT_EQ(fleet.Ctl({"job", "submit", "primes", "--range", "0:1000", "--no-results"}).exit_code,
+            0);
+  const std::string after = HttpGet(http, "/metrics").body;
+  EXPECT_GT(ValueOf(after, "center_job_chunks_total{outcome=\"finished\"}"), 0);
+  EXPECT_EQ(ValueOf(after, "center_job_inputs_total{outcome=\"succeeded\"}"), 1000);
+  EXPECT_EQ(ValueOf(after, "center_job_inputs_total{outcome=\"failed\"}"), 0);
+  EXPECT_GT(ValueOf(after, "center_job_task_seconds_total"), 0);
 
   const pid_t before = fleet.WorkerPid("default", 0);
   ASSERT_TRUE(KillProcess(before));

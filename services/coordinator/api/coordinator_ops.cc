@@ -1,5 +1,7 @@
 #include "services/coordinator/api/coordinator_ops.h"
 
+#include <chrono>
+#include <string>
 #include <utility>
 #include <vector>
 
@@ -89,6 +91,34 @@ void AddClients(const std::vector<ClientFigures>& clients, MetricSet* metrics) {
            &v1::ClientStats::reconnects);
 }
 
+void AddJobs(const CoordinatorFigures& figures, MetricSet* metrics) {
+  const jobs::JobCounters& jobs = figures.jobs;
+  const auto add = [](MetricSet::Family& family, absl::string_view outcome, uint64_t value) {
+    family.Add(static_cast<double>(value), {{"outcome", std::string(outcome)}});
+  };
+  metrics->Gauge("center_jobs_active", "Jobs that have not ended.")
+      .Add(static_cast<double>(figures.jobs_active));
+  metrics->Gauge("center_job_chunks_in_flight", "Chunks of jobs that workers have.")
+      .Add(static_cast<double>(figures.job_chunks_in_flight));
+  MetricSet::Family& chunks = metrics->Counter(
+      "center_job_chunks_total",
+      "Chunks of jobs that came back finished, were given back to be cut anew, or were lost with "
+      "their worker, since the coordinator's start.");
+  add(chunks, "finished", jobs.chunks_finished);
+  add(chunks, "given_back", jobs.chunks_given_back);
+  add(chunks, "lost", jobs.chunks_lost);
+  MetricSet::Family& inputs =
+      metrics->Counter("center_job_inputs_total",
+                       "Inputs of jobs that have a result, or the reason why there is "
+                       "none, since the coordinator's start.");
+  add(inputs, "succeeded", jobs.inputs_succeeded);
+  add(inputs, "failed", jobs.inputs_failed);
+  metrics
+      ->Counter("center_job_task_seconds_total",
+                "Time that tasks of jobs took, since the coordinator's start.")
+      .Add(std::chrono::duration<double>(jobs.task_time).count());
+}
+
 }  // namespace
 
 MetricSet CoordinatorMetrics(const CoordinatorFigures& figures, const std::string& version) {
@@ -98,10 +128,7 @@ MetricSet CoordinatorMetrics(const CoordinatorFigures& figures, const std::strin
       .Add(figures.start_time_seconds);
   metrics.Gauge("center_coordinator_payload_streams", "Payload streams that are relayed.")
       .Add(static_cast<double>(figures.payload_streams));
-  metrics.Gauge("center_jobs_active", "Jobs that have not ended.")
-      .Add(static_cast<double>(figures.jobs_active));
-  metrics.Gauge("center_job_chunks_in_flight", "Chunks of jobs that workers have.")
-      .Add(static_cast<double>(figures.job_chunks_in_flight));
+  AddJobs(figures, &metrics);
   AddFleet(figures.fleet, &metrics);
   AddClients(figures.clients, &metrics);
   return metrics;

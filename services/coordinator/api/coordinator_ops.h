@@ -16,6 +16,7 @@
 #include "services/common/http/server.h"
 #include "services/common/net_address.h"
 #include "services/coordinator/api/fleet_figures.h"
+#include "services/coordinator/jobs/types.h"
 
 namespace center::coordinator {
 
@@ -27,6 +28,7 @@ struct CoordinatorFigures {
   std::vector<ClientFigures> clients;
   uint64_t jobs_active = 0;
   uint64_t job_chunks_in_flight = 0;
+  jobs::JobCounters jobs;
   uint64_t payload_streams = 0;
   double start_time_seconds = 0;  // since the epoch
 };

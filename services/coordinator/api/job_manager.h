@@ -126,6 +126,7 @@ class JobManager final : public jobs::WorkerPort,
 
   size_t active_count() const { return active_.size(); }
   size_t chunks_in_flight() const { return scheduler_.chunks_in_flight(); }
+  const jobs::JobCounters& counters() const { return scheduler_.counters(); }
 
   // "job j7 countdown, input 4711": what a worker ran, as its flight recorder tells it.
   std::string DescribeRunning(jobs::ChunkId chunk, uint64_t input) const;

@@ -163,6 +163,8 @@ void Scheduler::FinishPart(Job& job, ResultPart part) {
   job.plan.inputs.Finish(part.first, part.count);
   job.status.succeeded += part.count - part.failures.size();
   job.status.failed += part.failures.size();
+  counters_.inputs_succeeded += part.count - part.failures.size();
+  counters_.inputs_failed += part.failures.size();
   NoteFailures(job, part.failures);
   observer_.OnFinished(job.plan.id, std::move(part));
 }

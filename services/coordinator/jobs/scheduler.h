@@ -160,6 +160,7 @@ class Scheduler {
   // "input 4711" of which job: for whoever found a chunk id and an index in a dead worker.
   absl::optional<JobId> JobOfChunk(ChunkId chunk) const;
   size_t chunks_in_flight() const { return chunks_.size(); }
+  const JobCounters& counters() const { return counters_; }
 
  private:
   struct Piece;
@@ -261,6 +262,7 @@ class Scheduler {
   absl::flat_hash_map<ChunkId, std::unique_ptr<InFlight>> chunks_;
   std::vector<Timer> timers_;  // a heap
   ChunkId last_chunk_ = 0;
+  JobCounters counters_;
   uint64_t unread_bytes_ = 0;
   bool store_busy_ = false;
 };

@@ -46,6 +46,7 @@ void Scheduler::ResolveDeath(WorkerId id) {
   const std::vector<ChunkId> chunks(worker.chunks.rbegin(), worker.chunks.rend());
   for (size_t i = 0; i < chunks.size(); ++i) {
     const std::unique_ptr<InFlight> chunk = ForgetChunk(chunks[i]);
+    ++counters_.chunks_lost;
     // Without better knowledge the first ones are those that ran: they are taken up in order.
     bool started = chunks.size() - i <= worker.info.threads;
     absl::optional<uint64_t> running;

@@ -41,6 +41,8 @@ void Scheduler::OnResult(WorkerId worker_id, ChunkId id, ChunkOutcome outcome) {
   const auto found = chunks_.find(id);
   if (found == chunks_.end() || found->second->worker != worker_id) return;
   const std::unique_ptr<InFlight> chunk = ForgetChunk(id);
+  ++(outcome.cancelled ? counters_.chunks_given_back : counters_.chunks_finished);
+  counters_.task_time += outcome.task_time;
   Worker& worker = *workers_.at(worker_id);
   Server& server = ServerOf(worker.info.server);
   if (Job* job = FindJob(chunk->piece->job)) {

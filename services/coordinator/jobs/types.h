@@ -125,4 +125,14 @@ struct JobStatus {
   std::string detail;
 };
 
+// What all jobs together have done since the scheduler was made.
+struct JobCounters {
+  uint64_t chunks_finished = 0;    // with a result for each of its inputs
+  uint64_t chunks_given_back = 0;  // cancelled, or cut short: what is left is sent anew
+  uint64_t chunks_lost = 0;        // with their workers
+  uint64_t inputs_succeeded = 0;
+  uint64_t inputs_failed = 0;
+  SteadyDuration task_time{};  // that tasks took
+};
+
 }  // namespace center::jobs

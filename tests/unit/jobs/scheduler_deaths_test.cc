@@ -50,6 +50,12 @@ TEST_F(SchedulerTest, ThreePoisonousInputsAmongAMillionAreFoundByHalving) {
   EXPECT_EQ(status.state, JobState::kFailed);
   EXPECT_EQ(status.succeeded, 999'997u);
   EXPECT_LT(deaths_, 3 * 20);
+  const JobCounters& counters = scheduler_.counters();
+  EXPECT_EQ(counters.inputs_succeeded, 999'997u);
+  EXPECT_EQ(counters.inputs_failed, 3u);
+  EXPECT_GE(counters.chunks_lost, static_cast<uint64_t>(deaths_));
+  EXPECT_GT(counters.chunks_finished, 50u);
+  EXPECT_GE(counters.task_time, microseconds(999'997));
 }
 
 TEST_F(SchedulerTest, WhereItIsSeenWhichInputRanTwoDeathsAreEnough) {
