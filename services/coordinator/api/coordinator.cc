@@ -176,9 +176,7 @@ struct Coordinator::Parts {
               return CoordinatorFigures{
                   .fleet = fleet.Figures(),
                   .clients = clients.Figures(),
-                  .jobs_active = jobs.active_count(),
-                  .job_chunks_in_flight = jobs.chunks_in_flight(),
-                  .jobs = jobs.counters(),
+                  .jobs = jobs.Figures(),
                   .payload_streams = relay.stream_count(),
                   .start_time_seconds = static_cast<double>(self.start_time().seconds())};
             },

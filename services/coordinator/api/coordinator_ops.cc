@@ -91,15 +91,15 @@ void AddClients(const std::vector<ClientFigures>& clients, MetricSet* metrics) {
            &v1::ClientStats::reconnects);
 }
 
-void AddJobs(const CoordinatorFigures& figures, MetricSet* metrics) {
-  const jobs::JobCounters& jobs = figures.jobs;
+void AddJobs(const JobFigures& figures, MetricSet* metrics) {
+  const jobs::JobCounters& jobs = figures.counters;
   const auto add = [](MetricSet::Family& family, absl::string_view outcome, uint64_t value) {
     family.Add(static_cast<double>(value), {{"outcome", std::string(outcome)}});
   };
   metrics->Gauge("center_jobs_active", "Jobs that have not ended.")
-      .Add(static_cast<double>(figures.jobs_active));
+      .Add(static_cast<double>(figures.active));
   metrics->Gauge("center_job_chunks_in_flight", "Chunks of jobs that workers have.")
-      .Add(static_cast<double>(figures.job_chunks_in_flight));
+      .Add(static_cast<double>(figures.chunks_in_flight));
   MetricSet::Family& chunks = metrics->Counter(
       "center_job_chunks_total",
       "Chunks of jobs that came back finished, were given back to be cut anew, or were lost with "
@@ -128,7 +128,7 @@ MetricSet CoordinatorMetrics(const CoordinatorFigures& figures, const std::strin
       .Add(figures.start_time_seconds);
   metrics.Gauge("center_coordinator_payload_streams", "Payload streams that are relayed.")
       .Add(static_cast<double>(figures.payload_streams));
-  AddJobs(figures, &metrics);
+  AddJobs(figures.jobs, &metrics);
   AddFleet(figures.fleet, &metrics);
   AddClients(figures.clients, &metrics);
   return metrics;

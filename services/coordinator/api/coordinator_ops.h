@@ -16,7 +16,7 @@
 #include "services/common/http/server.h"
 #include "services/common/net_address.h"
 #include "services/coordinator/api/fleet_figures.h"
-#include "services/coordinator/jobs/types.h"
+#include "services/coordinator/api/job_figures.h"
 
 namespace center::coordinator {
 
@@ -26,9 +26,7 @@ inline constexpr absl::Duration kOpsAnswerTimeout = absl::Seconds(1);
 struct CoordinatorFigures {
   FleetFigures fleet;
   std::vector<ClientFigures> clients;
-  uint64_t jobs_active = 0;
-  uint64_t job_chunks_in_flight = 0;
-  jobs::JobCounters jobs;
+  JobFigures jobs;
   uint64_t payload_streams = 0;
   double start_time_seconds = 0;  // since the epoch
 };

@@ -27,6 +27,7 @@
 #include "services/coordinator/api/event_log.h"
 #include "services/coordinator/api/fleet_observer.h"
 #include "services/coordinator/api/job_entry.h"
+#include "services/coordinator/api/job_figures.h"
 #include "services/coordinator/jobs/job_store.h"
 #include "services/coordinator/jobs/scheduler.h"
 #include "services/coordinator/relay/channel_cache.h"
@@ -125,8 +126,9 @@ class JobManager final : public jobs::WorkerPort,
                 std::function<void(absl::StatusOr<std::shared_ptr<const std::string>>)> answer);
 
   size_t active_count() const { return active_.size(); }
-  size_t chunks_in_flight() const { return scheduler_.chunks_in_flight(); }
-  const jobs::JobCounters& counters() const { return scheduler_.counters(); }
+  JobFigures Figures() const {
+    return {active_.size(), scheduler_.chunks_in_flight(), scheduler_.counters()};
+  }
 
   // "job j7 countdown, input 4711": what a worker ran, as its flight recorder tells it.
   std::string DescribeRunning(jobs::ChunkId chunk, uint64_t input) const;
