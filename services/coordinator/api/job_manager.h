@@ -125,7 +125,6 @@ class JobManager final : public jobs::WorkerPort,
   void ReadPart(JobEntry& job, const jobs::ResultIndex::Entry& part,
                 std::function<void(absl::StatusOr<std::shared_ptr<const std::string>>)> answer);
 
-  size_t active_count() const { return active_.size(); }
   JobFigures Figures() const {
     return {active_.size(), scheduler_.chunks_in_flight(), scheduler_.counters()};
   }
