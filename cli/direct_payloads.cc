@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "absl/base/thread_annotations.h"
+#include "absl/strings/str_cat.h"
 #include "absl/synchronization/mutex.h"
 #include "absl/synchronization/notification.h"
 #include "absl/time/clock.h"
@@ -33,6 +34,22 @@ struct Shared {
   relay::ChannelCache channels;
   absl::Mutex mutex;
   bool turn ABSL_GUARDED_BY(mutex) = false;  // to act for the subscriber is ours
+  absl::Mutex tell_mutex;                    // held while it runs
+  std::function<void(const std::string&)> tell ABSL_GUARDED_BY(tell_mutex);  // none: at the end
+
+  void TellReach(const relay::WorkerEndpoint& worker, const absl::Status& status)
+      ABSL_LOCKS_EXCLUDED(tell_mutex) {
+    absl::MutexLock lock(&tell_mutex);
+    if (!tell) return;
+    if (status.ok()) {
+      tell(absl::StrCat("centerctl: worker ", worker.worker,
+                        " is read again, from where it stopped"));
+    } else {
+      tell(absl::StrCat("centerctl: worker ", worker.worker, " cannot be reached at ",
+                        worker.address, " (", status.message(),
+                        "); the others are read on, and it is called again"));
+    }
+  }
 
   void GiveTurn() ABSL_LOCKS_EXCLUDED(mutex) {
     absl::MutexLock lock(&mutex);
@@ -53,11 +70,20 @@ class Direct final : public PayloadSource {
     stream_ = std::make_shared<relay::MergedStream>(
         shared_->directory, shared_->channels, [shared = shared_] { shared->GiveTurn(); },
         relay::MergedStream::Archives::kRelayed);
+    {
+      absl::MutexLock lock(&shared_->tell_mutex);
+      shared_->tell = options.tell;
+    }
+    stream_->SetOnReach([shared = shared_](const auto& worker, const auto& why) {
+      shared->TellReach(worker, why);
+    });
     thread_ = std::thread([this, request] { Run(request); });
   }
   ~Direct() override {
     Cancel();
     thread_.join();
+    absl::MutexLock lock(&shared_->tell_mutex);
+    shared_->tell = nullptr;
   }
 
   bool Next(grpc::ByteBuffer* message) override {

@@ -16,6 +16,9 @@ struct DirectOptions {
   std::shared_ptr<grpc::Channel> coordinator;
   std::string address;  // the coordinator's
   std::function<std::shared_ptr<grpc::Channel>(const NetAddress&)> connect;
+  // A line for people: a worker cannot be reached, or is read again. On any thread, not after the
+  // payloads' destruction.
+  std::function<void(const std::string&)> tell;
 };
 
 // Merges the workers' streams as the coordinator does, with the same request, cursors and errors.

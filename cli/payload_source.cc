@@ -53,9 +53,11 @@ absl::StatusOr<std::unique_ptr<PayloadSource>> OpenPayloads(
     auto made = ConnectTo(globals, dependencies, address);
     return made.ok() ? *std::move(made) : dependencies.connect(address);
   };
-  return DirectPayloads(
-      {.coordinator = std::move(channel), .address = context.address(), .connect = connect},
-      request);
+  return DirectPayloads({.coordinator = std::move(channel),
+                         .address = context.address(),
+                         .connect = connect,
+                         .tell = [&context](const std::string& line) { context.Warn(line); }},
+                        request);
 }
 
 }  // namespace center::cli

@@ -12,12 +12,6 @@
 namespace center::relay {
 namespace {
 
-// Between two calls of a worker whose address has not changed.
-constexpr absl::Duration kFirstPause = absl::Milliseconds(50);
-constexpr absl::Duration kLongestPause = absl::Seconds(2);
-// What a client is told to wait before it calls again.
-constexpr absl::Duration kClientRetryDelay = absl::Seconds(1);
-
 absl::Status ServerStopped(absl::string_view server) {
   return rpc::WithReason(
       absl::FailedPreconditionError(absl::StrCat("server \"", server,
@@ -31,31 +25,6 @@ absl::Status WorkerNotFound(absl::string_view server, absl::string_view worker) 
   return rpc::WithReason(
       absl::NotFoundError(absl::StrCat("server \"", server, "\" has no worker \"", worker, "\"")),
       "WORKER_NOT_FOUND", {{"server", server}, {"worker", worker}});
-}
-
-absl::Status WorkerUnavailable(absl::string_view worker, absl::string_view why) {
-  return rpc::WithRetryDelay(rpc::WithReason(absl::UnavailableError(absl::StrCat(
-                                                 "worker ", worker, " is not available: ", why)),
-                                             "WORKER_UNAVAILABLE", {{"worker", worker}}),
-                             kClientRetryDelay);
-}
-
-// True when a call failed because the worker said no, and not because it could not be reached:
-// asking again would get the same answer.
-bool IsWorkersAnswer(const absl::Status& status) {
-  switch (status.code()) {
-    case absl::StatusCode::kUnavailable:
-    case absl::StatusCode::kCancelled:
-    case absl::StatusCode::kDeadlineExceeded:
-    case absl::StatusCode::kAborted:
-      return false;
-    // gRPC itself reports some broken connections with these two; a worker gives a reason.
-    case absl::StatusCode::kInternal:
-    case absl::StatusCode::kUnknown:
-      return !rpc::ReasonOf(status).empty();
-    default:
-      return true;
-  }
 }
 
 }  // namespace
@@ -73,6 +42,8 @@ MergedStream::~MergedStream() {
   }
   Perform(actions);
 }
+
+void MergedStream::SetOnReach(OnReach on_reach) { on_reach_ = std::move(on_reach); }
 
 void MergedStream::Start(StreamPlan plan) {
   plan_ = std::move(plan);
@@ -194,6 +165,8 @@ void MergedStream::OnUpstreamMessage(const Upstream* from, size_t lane_index,
     } else {
       if (next_offset->has_value()) lane.next_offset = *next_offset;
       lane.failures = 0;
+      if (std::exchange(lane.trouble_told, false))
+        actions.reach = {lane.endpoint, absl::OkStatus()};
       lane.held.emplace().Swap(message);
       Wake(&actions);
     }
@@ -212,42 +185,6 @@ void MergedStream::OnUpstreamDone(const Upstream* from, size_t lane_index,
     lane.ended = status.ok();
     const bool complete = status.ok() && (!plan_.follow || lane.called.archived);
     if (!complete) AfterFailure(lane_index, status, &actions);
-    EndIfOver(&actions);
-  }
-  Perform(actions);
-}
-
-void MergedStream::AfterFailure(size_t index, const absl::Status& status, Actions* actions) {
-  Lane& lane = lanes_[index];
-  if (!status.ok() && IsWorkersAnswer(status)) {
-    EndWith(status, actions);
-    return;
-  }
-  if (!plan_.follow) {
-    EndWith(WorkerUnavailable(lane.endpoint.worker, status.message()), actions);
-    return;
-  }
-  if (!running_ || !lane.listed) return;
-  const absl::Duration length =
-      std::min(kFirstPause * (1 << std::min(lane.failures, 10u)), kLongestPause);
-  ++lane.failures;
-  lane.pause = std::make_shared<grpc::Alarm>();
-  actions->pause.push_back({index, lane.pause, length});
-}
-
-void MergedStream::OnPauseOver(size_t index, const grpc::Alarm* pause) {
-  Actions actions;
-  {
-    absl::MutexLock lock(&mutex_);
-    Lane& lane = lanes_[index];
-    if (lane.pause.get() != pause) return;
-    lane.pause.reset();
-    lane.wanted = true;
-    if (lane.endpoint.archived) {
-      AwaitArchived(index, &actions);
-    } else {
-      CallIfDue(index, &actions);
-    }
     EndIfOver(&actions);
   }
   Perform(actions);
@@ -382,16 +319,9 @@ void MergedStream::Perform(const Actions& actions) {
   for (const auto& upstream : actions.start) upstream->Start(channels_);
   if (actions.read != nullptr) actions.read->Read();
   for (const PauseAction& pause : actions.pause) Pause(pause);
+  if (actions.reach.has_value() && on_reach_)
+    on_reach_(actions.reach->first, actions.reach->second);
   if (actions.wake) wake_();
-}
-
-void MergedStream::Pause(const PauseAction& action) {
-  const grpc::Alarm* alarm = action.alarm.get();
-  action.alarm->Set(absl::ToChronoTime(absl::Now() + action.length),
-                    [weak = weak_from_this(), lane = action.lane, alarm](bool ok) {
-                      if (!ok) return;  // no longer needed
-                      if (auto stream = weak.lock()) stream->OnPauseOver(lane, alarm);
-                    });
 }
 
 }  // namespace center::relay

@@ -4,11 +4,14 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <utility>
 #include <vector>
 
 #include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
+#include "absl/strings/string_view.h"
 #include "absl/synchronization/mutex.h"
+#include "absl/time/time.h"
 #include "absl/types/optional.h"
 #include "grpcpp/alarm.h"
 #include "grpcpp/support/byte_buffer.h"
@@ -56,6 +59,15 @@ class MergedStream final : public Upstream::Listener,
                Archives archives = Archives::kOpened);
   ~MergedStream() override;
 
+  // Told when calls of a worker, which is up by the directory's word, have failed for
+  // kTellTroubleAfter, with why; and, with OK, when a message of it comes again. On any thread,
+  // with no lock held.
+  using OnReach = std::function<void(const WorkerEndpoint&, const absl::Status&)>;
+  // A worker that restarts is no trouble: the directory says soon that it is down.
+  static constexpr absl::Duration kTellTroubleAfter = absl::Seconds(3);
+  // Before Start.
+  void SetOnReach(OnReach on_reach);
+
   // Calls the workers. Once, before the first Poll; what goes wrong is told by Poll.
   // REQUIRES: no subscription is left to resolve in the plan.
   void Start(StreamPlan plan);
@@ -76,6 +88,8 @@ class MergedStream final : public Upstream::Listener,
     absl::optional<grpc::ByteBuffer> held;
     absl::optional<uint64_t> next_offset;  // after the last received message
     uint32_t failures = 0;                 // since the last message
+    absl::Time failing_since;              // the first of them
+    bool trouble_told = false;             // by OnReach
     std::shared_ptr<grpc::Alarm> pause;    // until the next call may be made
     bool awaited = false;                  // archived, and its address is still to come
   };
@@ -92,6 +106,7 @@ class MergedStream final : public Upstream::Listener,
     std::vector<std::shared_ptr<Upstream>> close;
     std::vector<PauseAction> pause;
     std::shared_ptr<Upstream> read;
+    absl::optional<std::pair<WorkerEndpoint, absl::Status>> reach;
     bool wake = false;
     bool want_archived = false;
   };
@@ -120,6 +135,7 @@ class MergedStream final : public Upstream::Listener,
   ChannelCache& channels_;
   const std::function<void()> wake_;
   const Archives archives_;
+  OnReach on_reach_;  // constant from Start on
 
   StreamPlan plan_;  // set by Start, before anything that reads it exists; constant then
 
@@ -132,5 +148,8 @@ class MergedStream final : public Upstream::Listener,
   absl::optional<absl::Status> end_ ABSL_GUARDED_BY(mutex_);
   WorkerDirectory::Watch watch_ ABSL_GUARDED_BY(mutex_);
 };
+
+// Of a worker that cannot be read now: Unavailable, with when to call again.
+absl::Status WorkerUnavailable(absl::string_view worker, absl::string_view why);
 
 }  // namespace center::relay
