@@ -17,7 +17,7 @@ ci_packages=(
   bsdutils fish jq libtbb-dev man-db mandoc parallel procps prometheus python3 python3-grpc-tools python3-grpcio
   rsyslog socat util-linux zsh
 )
-kube_packages=(buildah debootstrap etcd-server jq openssl python3)
+kube_packages=(buildah debootstrap etcd-server iproute2 jq openssl python3)
 # The last release whose modules build with Debian 12's own Go (1.19).
 grpcurl_for_old_go=v1.8.7
 buf_package=@bufbuild/buf

@@ -2,115 +2,24 @@
 
   backend_test.py --programs build/bin --source . --folder /tmp/x
 """
-import argparse
 import contextlib
 import os
-import pathlib
 import signal
 import subprocess
-import sys
 import threading
-import unittest
 
 from api import ApiError
-from control_plane import ControlPlane, find_program
+from cluster import NAMESPACE, Cluster, run_tests
 from load import Books, Producers
 from loopback import Loopback
-from node_agent import NodeAgent
-from scenario import Scenario, folder_of, wait_for
+from scenario import wait_for
 
-OPTIONS = None
-NAMESPACE = Scenario.name_space
 ACCOUNT = f"/api/v1/namespaces/{NAMESPACE}/serviceaccounts/center-coordinator"
 ROLE = f"/apis/rbac.authorization.k8s.io/v1/namespaces/{NAMESPACE}/roles/center-coordinator"
 FLOW = "/apis/flowcontrol.apiserver.k8s.io/v1"
 
 
-class ClusterTest(Scenario):
-    @classmethod
-    def setUpClass(cls):
-        cls.folder = folder = folder_of(OPTIONS)
-        cls.programs = OPTIONS.programs
-        net = Loopback()
-        cls.plane = ControlPlane(folder / "plane", OPTIONS.control_plane, net)
-        cls.addClassCleanup(cls.plane.stop)
-        cls.plane.start()
-        cls.api = cls.plane.api()
-        cls.make_namespace(NAMESPACE)
-        cls.apply("dev", NAMESPACE)
-        cls.token = folder / f"{NAMESPACE}.token"
-        cls.agent = cls.start_agent(NAMESPACE, net)
-        cls.addClassCleanup(cls.agent.stop)
-        wait_for("a coordinator and a worker that is ready", cls.ready_workers)
-
-    @classmethod
-    def make_namespace(cls, name):
-        cls.api.post("/api/v1/namespaces", {"metadata": {"name": name, "labels": {
-            "pod-security.kubernetes.io/enforce": "restricted",
-            "pod-security.kubernetes.io/warn": "restricted"}}})
-
-    @classmethod
-    def apply(cls, overlay, name_space, *flags):
-        """Strictly, and without a warning."""
-        folder = pathlib.Path(OPTIONS.source) / "deploy/kustomize/overlays" / overlay
-        applied = cls.plane.kubectl("apply", "-n", name_space, "--validate=strict", *flags,
-                                    "-k", str(folder))
-        if applied.returncode != 0 or applied.stderr:
-            raise AssertionError(f"{overlay}: {applied.stdout}{applied.stderr}")
-
-    @classmethod
-    def new_token(cls, name_space=NAMESPACE):
-        path = f"/api/v1/namespaces/{name_space}/serviceaccounts/center-coordinator/token"
-        return cls.api.post(path, {"spec": {"expirationSeconds": 3600}})["status"]["token"]
-
-    @classmethod
-    def start_agent(cls, name_space, net):
-        kubeconfig = cls.folder / f"{name_space}.kubeconfig"
-        token = cls.folder / f"{name_space}.token"
-        token.write_text(cls.new_token(name_space))
-        cls.plane.write_kubeconfig(kubeconfig, f"tokenFile: {token}", name_space)
-        agent = NodeAgent(cls.plane.api(), name_space, cls.folder / f"node-{name_space}",
-                          cls.programs, kubeconfig, net)
-        agent.start()
-        return agent
-
-    def kubectl_scale(self, replicas):
-        scaled = self.plane.kubectl("scale", "-n", NAMESPACE, "statefulset/center-default",
-                                    f"--replicas={replicas}")
-        self.assertEqual(scaled.returncode, 0, scaled.stderr)
-
-    def kubectl_delete(self, pod, **options):
-        self.api.delete(f"/api/v1/namespaces/{NAMESPACE}/pods/{pod}", options)
-
-    def replicas(self):
-        path = f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/center-default"
-        return self.api.get(path)["spec"]["replicas"]
-
-    def stop_api(self):
-        self.plane.apiserver.stop(signal.SIGKILL)
-
-    def start_api(self):
-        self.plane.apiserver.start()
-        self.plane.await_ready()
-
-    def coordinator(self):
-        return wait_for("the coordinator", lambda: self.agent.run_of("center-coordinator-0"))
-
-    def kill_coordinator(self):
-        run = self.coordinator()
-        restarts = run.restarts
-        os.kill(run.process.pid, signal.SIGKILL)
-        wait_for("the coordinator", lambda: run.restarts == restarts + 1)
-
-    def await_log(self, words, start):
-        """Of the coordinator, from `start` on."""
-        log = self.agent.folder / "center-coordinator-0.log"
-        wait_for(f"the coordinator says: {words}",
-                 lambda: words in log.read_text(errors="replace")[start:])
-
-    def log_length(self):
-        return len((self.agent.folder / "center-coordinator-0.log").read_text(errors="replace"))
-
+class ClusterTest(Cluster):
     def test_1_a_fleet_lives_through_what_happens_to_pods(self):
         self.check_what_happens_to_pods()
 
@@ -323,7 +232,7 @@ class ClusterTest(Scenario):
         folder = self.folder / "certificates"
         pods = ",".join(f"IP:{net.address(last)}" for last in range(10, 30))
         made = subprocess.run(
-            [f"{OPTIONS.source}/deploy/kustomize/certificates.sh", folder, name_space], text=True,
+            [f"{self.options.source}/deploy/kustomize/certificates.sh", folder, name_space], text=True,
             capture_output=True, check=True,
             env={**os.environ, "CENTER_ALSO": f"IP:{net.address(1)}", "CENTER_WORKER_ALSO": pods})
         applied = self.plane.kubectl("apply", "-n", name_space, "--validate=strict", "-f", "-",
@@ -334,12 +243,4 @@ class ClusterTest(Scenario):
 
 
 if __name__ == "__main__":
-    parser = argparse.ArgumentParser()
-    parser.add_argument("--programs", required=True, type=lambda path: pathlib.Path(path).absolute())
-    parser.add_argument("--source", required=True)
-    parser.add_argument("--folder", required=True)
-    parser.add_argument("--control-plane", default=find_program())
-    OPTIONS, rest = parser.parse_known_args()
-    if OPTIONS.control_plane is None:
-        sys.exit("there is no control plane: run tests/kubernetes/build_control_plane.sh")
-    unittest.main(argv=[sys.argv[0], *rest], verbosity=2)
+    run_tests()

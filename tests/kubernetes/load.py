@@ -55,6 +55,12 @@ class Books:
         with self.lock:
             return self.acknowledged - self.read.keys()
 
+    def of_another_reader(self):
+        """The same payloads, of which nothing is read yet."""
+        books = Books()
+        books.lock, books.sent, books.acknowledged = self.lock, self.sent, self.acknowledged
+        return books
+
     def troubles(self):
         """What no graceful change may cause."""
         with self.lock:
@@ -109,6 +115,41 @@ class Producers:
             thread.join()
 
 
+class Reader(threading.Thread):
+    """One `centerctl tail`, from a cursor on and until it is stopped."""
+
+    def __init__(self, books, command, cursor, popen):
+        """`command`: centerctl and its flags; those of tail may follow."""
+        super().__init__(daemon=True)
+        self.books = books
+        self.said = []  # lines on stderr
+        self.code = None
+        self.process = popen(
+            [*command, "--from", "earliest", "--cursor", str(cursor), "-o", "json"], text=True,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        self.start()
+
+    def run(self):
+        listener = threading.Thread(target=self.listen, daemon=True)
+        listener.start()
+        for line in self.process.stdout:
+            payload = json.loads(line)
+            self.books.take(payload["worker"], int(payload.get("offset", 0)),
+                            payload.get("text", ""))
+        self.code = self.process.wait()
+        listener.join()
+        self.process.stdout.close()
+        self.process.stderr.close()
+
+    def listen(self):
+        for line in self.process.stderr:
+            self.said.append(line.strip())
+
+    def stop(self):
+        self.process.send_signal(signal.SIGINT)
+        self.join()
+
+
 class Subscriber(threading.Thread):
     """Reads by `centerctl tail`, relayed and from the workers themselves in turn: each is stopped
     after a while, and the next goes on from the cursor that it has left."""
@@ -128,25 +169,12 @@ class Subscriber(threading.Thread):
             self.read_for_a_while(["--direct"] if self.runs % 2 == 0 else [])
 
     def read_for_a_while(self, how):
-        reader = self.popen(
-            [*self.centerctl, "tail", "--from", "earliest", "--cursor", str(self.cursor), "-o",
-             "json", *how], text=True, stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-        words = []
-        said = threading.Thread(target=lambda: words.extend(reader.stderr), daemon=True)
-        said.start()
-        timer = threading.Timer(READER_SECONDS, reader.send_signal, [signal.SIGINT])
-        timer.start()
-        for line in reader.stdout:
-            payload = json.loads(line)
-            self.books.take(payload["worker"], int(payload.get("offset", 0)),
-                            payload.get("text", ""))
-        timer.cancel()
-        code = reader.wait()
-        said.join()
-        reader.stdout.close()
-        reader.stderr.close()
+        reader = Reader(self.books, [*self.centerctl, "tail", *how], self.cursor, self.popen)
+        reader.join(READER_SECONDS)
+        if reader.is_alive():
+            reader.stop()
         # Going on by itself is told, and no trouble.
-        self.errors += [f"exit {code}: {line.strip()}" for line in words if code != 0]
+        self.errors += [f"exit {reader.code}: {line}" for line in reader.said if reader.code != 0]
 
     def stop(self):
         self.stopping = True

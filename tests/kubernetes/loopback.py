@@ -1,5 +1,6 @@
 """Addresses and processes that are one run's own, so that runs at the same time do not meet, and
 nothing is left of one that was killed."""
+import json
 import os
 import pathlib
 import signal
@@ -29,6 +30,10 @@ class Loopback:
     def address(self, last):
         return f"{self.prefix}.{last}"
 
+    def at(self, _address):
+        """What a command begins with that is to run at this address."""
+        return []
+
 
 def start_time(pid):
     """What tells a process from a later one with its number; None: there is none."""
@@ -48,9 +53,15 @@ class Guard:
 
     def popen(self, command, **options):
         process = subprocess.Popen(command, start_new_session=True, **options)
-        line = f"{process.pid} {start_time(process.pid)}\n".encode()
-        os.write(self.helper.stdin.fileno(), line)
+        self.tell({"pid": process.pid, "began": start_time(process.pid)})
         return process
+
+    def undo(self, command):
+        """Runs it at the end, after all that is told later."""
+        self.tell({"undo": command})
+
+    def tell(self, what):
+        os.write(self.helper.stdin.fileno(), json.dumps(what).encode() + b"\n")
 
     def stop(self):
         self.helper.stdin.close()
@@ -59,11 +70,15 @@ class Guard:
 
 def keep_guard():
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    started = [line.split() for line in sys.stdin]
-    for pid, began in started:
-        if began != "None" and start_time(pid) == began:
+    told = [json.loads(line) for line in sys.stdin]
+    for process in told:
+        pid = process.get("pid")
+        if pid and process["began"] and start_time(pid) == process["began"]:
             print(f"guard: process {pid} was left, and is killed", file=sys.stderr)
-            os.kill(int(pid), signal.SIGKILL)
+            os.kill(pid, signal.SIGKILL)
+    for task in reversed(told):
+        if "undo" in task:
+            subprocess.run(task["undo"], check=False, stderr=subprocess.DEVNULL)
 
 
 if __name__ == "__main__":

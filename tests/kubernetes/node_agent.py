@@ -1,10 +1,11 @@
 """What stands for nodes in the tests: runs the pods of a namespace as processes of this machine.
 
-It binds pods to a node, gives each a loopback address of its own, runs the command of its first
-container with the pod's environment (downward API), volumes (claims, secrets and emptyDirs are
-folders; claims come back with a pod of the same name) and probes, and writes true status back. A pod
-that is deleted gets SIGTERM and, after its grace, SIGKILL; so does one that was taken off the books,
-some time later than its successor may start. A container that ends is started again.
+It binds pods to a node, gives each an address of its own (on loopback, or in a network that can be
+cut: bridge.py), runs the command of its first container with the pod's environment (downward API),
+volumes (claims, secrets and emptyDirs are folders; claims come back with a pod of the same name) and
+probes, and writes true status back. A pod that is deleted gets SIGTERM and, after its grace, SIGKILL;
+so does one that was taken off the books, some time later than its successor may start. A container
+that ends is started again.
 
 As there is no network of pods, and no root file system of theirs, the words of a command are
 translated: the paths of volumes, 0.0.0.0 and the name of the coordinator's service.
@@ -26,7 +27,7 @@ PODS_FIRST, PODS_LAST = 10, 249
 
 class NodeAgent(threading.Thread):
     def __init__(self, api, name_space, folder, programs, coordinator_kubeconfig, net):
-        """`folder`: for logs. `net`: a Loopback."""
+        """`folder`: for logs. `net`: a Loopback or a Bridge."""
         super().__init__(daemon=True)
         self.api, self.name_space, self.net = api, name_space, net
         self.folder = pathlib.Path(folder)

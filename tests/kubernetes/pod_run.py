@@ -119,8 +119,8 @@ class PodRun(threading.Thread):
         command = self.command(env)
         with open(self.log, "ab") as log:
             self.process = self.agent.guard.popen(
-                command, env={**os.environ, **env, "TMPDIR": "/tmp"}, stdout=log, stderr=log,
-                stdin=subprocess.DEVNULL)
+                [*self.agent.net.at(self.ip), *command], stdout=log, stderr=log,
+                env={**os.environ, **env, "TMPDIR": "/tmp"}, stdin=subprocess.DEVNULL)
         self.started = now()
         self.ready = self.started_ok = False
         ports = {port["name"]: port["containerPort"] for port in self.container.get("ports", [])}
