@@ -98,6 +98,8 @@ class Invocation {
     // One noun: the words after it are never taken for another ("tail worker" reads a server).
     root_.require_subcommand(0, 1);
     root_.set_help_flag("-h,--help", "This screen, for any command");
+    root_.set_version_flag("--version", "centerctl " CENTER_VERSION,
+                           "The version of this program; `version` tells the coordinator's too");
     AddGlobalFlags(root_, flags_);
     AddCoordinatorCommands(root_, selection_);
     AddServerCommands(root_, selection_);
@@ -255,6 +257,11 @@ int Invocation::Run(std::vector<std::string> args) {
   if (args.empty() || (walk.help && walk.error.ok())) {
     Context context(flags_.globals, dependencies_);
     context.out().Append(HelpText(*walk.app, HelpColumns(context.out_style())));
+    return ExitCodeOf(context.out().Flush());
+  }
+  if (walk.version && walk.error.ok()) {
+    Context context(flags_.globals, dependencies_);
+    context.out().Append("centerctl " CENTER_VERSION "\n");
     return ExitCodeOf(context.out().Flush());
   }
   TakeWords(walk.app, &args);

@@ -56,11 +56,15 @@ const CLI::App* FindCommand(const CLI::App& app, const std::string& word) {
 }  // namespace
 
 CommandWalk WalkCommands(const CLI::App& root, const std::vector<std::string>& args) {
-  CommandWalk walk{&root, false, absl::OkStatus()};
+  CommandWalk walk{.app = &root};
   for (size_t i = 0; i < args.size() && args[i] != "--"; ++i) {
     const std::string& arg = args[i];
     if (arg == "-h" || arg == "--help") {
       walk.help = true;
+      return walk;
+    }
+    if (arg == "--version") {
+      walk.version = true;
       return walk;
     }
     if (arg.size() > 1 && arg[0] == '-') {

@@ -15,6 +15,7 @@ namespace center::cli {
 struct CommandWalk {
   const CLI::App* app = nullptr;  // the deepest command that was named
   bool help = false;              // -h or --help stands there
+  bool version = false;           // --version stands there
   absl::Status error;  // a word that is no command, or a flag that does not exist (usage)
 };
 CommandWalk WalkCommands(const CLI::App& root, const std::vector<std::string>& args);

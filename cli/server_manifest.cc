@@ -120,12 +120,17 @@ absl::StatusOr<std::string> ServerManifest(const ManifestOptions& options) {
   ASSIGN_OR_RETURN(std::string flags, WorkerFlags(options.spec));
   std::string mounts;
   std::string volumes;
-  if (options.security == ManifestOptions::Security::kInsecure) flags += CommandLine("--insecure");
+  std::string protocol;  // what speaks to the service: gateways and meshes go by it
+  if (options.security == ManifestOptions::Security::kInsecure) {
+    flags += CommandLine("--insecure");
+    protocol = ", appProtocol: kubernetes.io/h2c";
+  }
   if (options.security == ManifestOptions::Security::kTls) {
     for (const char* flag :
          {"--tls-cert=/tls/tls.crt", "--tls-key=/tls/tls.key", "--tls-ca=/tls/ca.crt"}) {
       flags += CommandLine(flag);
     }
+    protocol = ", appProtocol: https";
     mounts = "            - {name: tls, mountPath: /tls, readOnly: true}\n";
     volumes = "        - {name: tls, secret: {secretName: center-worker-tls, defaultMode: 288}}\n";
   }
@@ -139,6 +144,7 @@ absl::StatusOr<std::string> ServerManifest(const ManifestOptions& options) {
                             {"@DRAIN@", absl::FormatDuration(drain)},
                             {"@GRACE@", absl::StrCat(absl::ToInt64Seconds(absl::Ceil(
                                             kLameDuckTime + drain + kEndGrace, absl::Seconds(1))))},
+                            {"@APP_PROTOCOL@", protocol},
                             {"@FLAGS@", flags},
                             {"@MOUNTS@", mounts},
                             {"@VOLUMES@", volumes}});

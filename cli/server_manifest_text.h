@@ -42,7 +42,7 @@ spec:
     app.kubernetes.io/component: worker
     center.v1/server: @NAME@
   ports:
-    - {name: grpc, port: 7072, targetPort: grpc, appProtocol: kubernetes.io/h2c}
+    - {name: grpc, port: 7072, targetPort: grpc@APP_PROTOCOL@}
 ---
 apiVersion: policy/v1
 kind: PodDisruptionBudget
@@ -55,6 +55,8 @@ metadata:
     center.v1/server: @NAME@
 spec:
   maxUnavailable: 1
+  # One that is not ready (its disk is full, say) does not hold up its node's maintenance.
+  unhealthyPodEvictionPolicy: AlwaysAllow
   selector:
     matchLabels:
       app.kubernetes.io/part-of: center
@@ -93,6 +95,7 @@ spec:
     spec:
       serviceAccountName: center-worker
       automountServiceAccountToken: false
+      enableServiceLinks: false
       # lame duck + drain timeout, and time to flush
       terminationGracePeriodSeconds: @GRACE@
       securityContext:

@@ -29,12 +29,13 @@ absl::Status Version(Context& context) {
     }
     return absl::OkStatus();
   }
-  context.out().Append(absl::StrCat("centerctl    ", CENTER_VERSION, "\n"));
+  context.out().Append("centerctl " CENTER_VERSION "\n");
   if (answer.ok()) {
     context.out().Append(
-        absl::StrCat("coordinator  ", coordinator, "  (", context.address(), ")\n"));
+        absl::StrCat("center-coordinator ", coordinator, " at ", context.address(), "\n"));
   } else {
-    context.out().Append(absl::StrCat("coordinator  none answers at ", context.address(), "\n"));
+    context.out().Append(
+        absl::StrCat("center-coordinator: none answers at ", context.address(), "\n"));
   }
   return absl::OkStatus();
 }

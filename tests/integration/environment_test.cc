@@ -1,4 +1,4 @@
-// CENTER_* variables that only show in whole programs; the others are in
+// CENTER_* variables, and what else only shows in whole programs; the other variables are in
 // tests/unit/cli/args_test.cc.
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
@@ -40,6 +40,24 @@ TEST(EnvironmentTest, ConfigIsTheFleetThatANewCoordinatorIsToHave) {
       WaitFor([&] { return ctl({"server", "list", "-o", "name"}).out == "of-the-file\n"; }));
   EXPECT_THAT(ctl({"coordinator", "status"}).out, HasSubstr(dir / "data"));
   EXPECT_EQ(ctl({"coordinator", "stop"}).exit_code, 0);
+}
+
+TEST(EnvironmentTest, EachProgramTellsItsNameAndTheOneVersion) {
+  const std::string own = RunToEnd(Binary("centerctl"), {"--version"}).out;
+  ASSERT_THAT(own, testing::MatchesRegex("centerctl [0-9]+\\.[0-9]+\\.[0-9]+\n"));
+  const std::string version = own.substr(own.find(' '));
+  for (const char* program : {"center-coordinator", "center-worker", "center-client"}) {
+    const RunResult result = RunToEnd(Binary(program), {"--version"});
+    EXPECT_EQ(result.exit_code, 0) << program;
+    EXPECT_EQ(result.out, absl::StrCat(program, version));
+    EXPECT_EQ(result.err, "") << program;
+  }
+  Fleet fleet;
+  const RunResult both = fleet.Ctl({"version"});
+  EXPECT_EQ(both.exit_code, 0);
+  EXPECT_THAT(both.out, testing::StartsWith(own));
+  EXPECT_THAT(both.out, HasSubstr(absl::StrCat("center-coordinator",
+                                               version.substr(0, version.size() - 1), " at ")));
 }
 
 }  // namespace

@@ -172,7 +172,7 @@ TEST_F(ShellTest, RepeatRunsACommandUntilCtrlC) {
   EXPECT_THAT(Seen(), HasSubstr("\ngames\ngames\ngames\n$"));
   Shell().WaitForPrompt();
   Terminal().Type(absl::StrCat("repeat -i 1h version", kEnter));
-  Terminal().See("\ncoordinator  ");
+  Terminal().See("\ncenter-coordinator ");
   Terminal().Type(kCtrlC);
   Shell().Leave();
 }

@@ -120,7 +120,7 @@ ParsedFlags ParseFlags(int argc, const char* const* argv) {
       "center-client: connects to a TCP server and sends payloads.\n"
       "Usually started by center-coordinator (centerctl client start).");
   app.get_formatter()->column_width(36);
-  app.set_version_flag("--version", CENTER_VERSION);
+  app.set_version_flag("--version", "center-client " CENTER_VERSION);
   app.add_option("--name", flags.name, "This process: CLIENT/NUMBER")->capture_default_str();
   AddParsed(app, "--to", "Where to send: host:port", "", [&flags](const std::string& text) {
     ASSIGN_OR_RETURN(const NetAddress to, ParseNetAddress(text));

@@ -256,7 +256,7 @@ ParsedFlags ParseFlags(int argc, const char* const* argv) {
       "gRPC; runs tasks of jobs.\n"
       "Usually started by center-coordinator.");
   app.get_formatter()->column_width(36);
-  app.set_version_flag("--version", CENTER_VERSION);
+  app.set_version_flag("--version", "center-worker " CENTER_VERSION);
   AddProcessFlags(app, &flags);
   AddTlsFlags(app, &flags);
   AddIngestFlags(app, &flags);

@@ -65,6 +65,16 @@ TEST(ServerManifestTest, WithoutAWordThereIsEncryption) {
   EXPECT_THAT(insecure, Not(HasSubstr("tls")));
 }
 
+TEST(ServerManifestTest, GatewaysAreToldWhetherTheServiceSpeaksTls) {
+  using Security = ManifestOptions::Security;
+  EXPECT_THAT(Manifest({.name = "a", .security = Security::kTls}),
+              HasSubstr("targetPort: grpc, appProtocol: https}"));
+  EXPECT_THAT(Manifest({.name = "a", .security = Security::kInsecure}),
+              HasSubstr("targetPort: grpc, appProtocol: kubernetes.io/h2c}"));
+  EXPECT_THAT(Manifest({.name = "a", .security = Security::kUnsaid}),
+              Not(HasSubstr("appProtocol")));
+}
+
 TEST(ServerManifestTest, WhatMakesNoSenseInAClusterIsRefused) {
   EXPECT_THAT(ManifestError({.name = "No"}), HasSubstr("server name"));
   EXPECT_THAT(ManifestError({.name = "a", .image = "x y"}), HasSubstr("no name of an image"));

@@ -274,7 +274,7 @@ TEST(WorkerFlagsTest, HelpAndVersionAreNoMistakes) {
                               HasSubstr("64MiB")));
   const Outcome version = Parse({"--version"});
   EXPECT_EQ(version.exit_code(), 0);
-  EXPECT_THAT(version.out, testing::MatchesRegex("[0-9]+\\.[0-9]+\\.[0-9]+\n"));
+  EXPECT_THAT(version.out, testing::MatchesRegex("center-worker [0-9]+\\.[0-9]+\\.[0-9]+\n"));
 }
 
 TEST(WorkerFlagsTest, APodSaysWhereItIsFoundAndThatItIsNotEncrypted) {
