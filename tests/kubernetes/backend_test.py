@@ -4,12 +4,15 @@
 """
 import contextlib
 import os
+import pathlib
+import re
 import signal
 import subprocess
 import threading
 
 from api import ApiError
 from cluster import NAMESPACE, Cluster, run_tests
+from control_plane import CERT_MANAGER
 from load import Books, Producers
 from loopback import Loopback
 from scenario import wait_for
@@ -30,6 +33,7 @@ class ClusterTest(Cluster):
             self.check_throttling()
             self.check_revoked_token()
             self.check_restart_of_controllers()
+            self.check_new_template()
 
     def check_expired_watch(self):
         """An API server that has just started remembers nothing from before: 410."""
@@ -140,6 +144,16 @@ class ClusterTest(Cluster):
         self.plane.controllers.start()
         self.await_workers(self.slots_max)
 
+    def check_new_template(self):
+        """A new image, or a new flag: the StatefulSet controller replaces pod after pod."""
+        before = self.uids()
+        with self.gracefully():
+            self.api.patch(
+                f"/apis/apps/v1/namespaces/{NAMESPACE}/statefulsets/center-default",
+                {"spec": {"template": {"metadata": {"annotations": {"release": "next"}}}}})
+            wait_for("the pods to be replaced", lambda: not set(before) & set(self.uids()))
+            self.await_workers(self.slots_max)
+
     def test_3_the_role_gives_what_is_used_and_no_more(self):
         self.assertEqual(self.granted(), {
             ("pods", "delete"), ("pods", "list"), ("pods", "watch"), ("statefulsets", "list"),
@@ -211,6 +225,8 @@ class ClusterTest(Cluster):
                 [f"{self.programs}/centerctl", "--address", f"{agent.coordinator_ip}:7070", *mine,
                  *words], text=True, capture_output=True, timeout=120)
 
+        self.assertEqual(self.protocols(name), {"https"})
+        self.assertEqual(self.protocols(NAMESPACE), {"kubernetes.io/h2c"})
         wait_for(lambda: f"three workers: {ctl('server', 'status')}",
                  lambda: ctl("server", "status").stdout.count("READY") >= 3 and
                  len(agent.serving) == 3)
@@ -226,6 +242,45 @@ class ClusterTest(Cluster):
         self.assertIn("TLS", stranger.stderr)
         rolled = ctl("--timeout", "120s", "server", "restart")
         self.assertEqual(rolled.returncode, 0, rolled.stderr)
+
+    def test_6_the_example_for_cert_manager_is_what_cert_manager_takes(self):
+        """As far as its API goes: nothing makes the certificates here."""
+        self.assertTrue(CERT_MANAGER.exists(), "run tests/kubernetes/build_control_plane.sh")
+        self.kubectl("create", "-f", str(CERT_MANAGER.resolve()))
+        wait_for("cert-manager's kinds", lambda: self.kinds_of("cert-manager.io/v1") >=
+                 {"Certificate", "Issuer"})
+        overlay = f"{self.options.source}/deploy/kustomize/overlays/production"
+        strictly = ("apply", "-n", NAMESPACE, "--validate=strict", "-f")
+        self.kubectl(*strictly, f"{overlay}/cert-manager.yaml")
+        path = f"/apis/cert-manager.io/v1/namespaces/{NAMESPACE}/certificates"
+        made = {item["spec"]["secretName"] for item in self.api.get(path)["items"]}
+        # The overlay's pods mount two of them.
+        rendered = self.kubectl("kustomize", overlay)
+        mounted = set(re.findall(r"secretName: (\S+)", rendered))
+        self.assertEqual(len(mounted), 2)
+        self.assertLessEqual(mounted, made)
+        example = pathlib.Path(f"{overlay}/cert-manager.yaml").read_text()
+        wrong = self.plane.kubectl(*strictly, "-", input=example.replace("uris:", "uri:"))
+        self.assertIn('unknown field "spec.uri"', wrong.stderr)  # so it would be seen
+
+    def kinds_of(self, group):
+        """That the API server serves."""
+        try:
+            return {resource["kind"] for resource in self.api.get(f"/apis/{group}")["resources"]}
+        except ApiError:
+            return set()
+
+    def kubectl(self, *words):
+        """What it prints; it must have nothing to warn of."""
+        done = self.plane.kubectl(*words)
+        self.assertEqual((done.returncode, done.stderr), (0, ""), f"{words}: {done.stdout}")
+        return done.stdout
+
+    def protocols(self, name_space):
+        """What gateways are told that the gRPC ports speak."""
+        services = self.api.get(f"/api/v1/namespaces/{name_space}/services")["items"]
+        return {port.get("appProtocol") for service in services
+                for port in service["spec"]["ports"] if port["name"] == "grpc"}
 
     def make_certificates(self, name_space, net):
         """By the script for users; where there is no DNS, the certificates need addresses as well."""

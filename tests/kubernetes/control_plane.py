@@ -142,8 +142,12 @@ users: [{{name: me, user: {{{user}}}}}]
         self.guard.stop()
 
 
+# What build_control_plane.sh has made.
+MADE = pathlib.Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "center-test"
+CERT_MANAGER = MADE / "cert-manager"  # its custom resource definitions
+
+
 def find_program():
     """The control plane's program, if this machine has it."""
-    path = os.environ.get("CENTER_CONTROL_PLANE",
-                          os.path.expanduser("~/.cache/center-test/controlplane"))
+    path = os.environ.get("CENTER_CONTROL_PLANE", MADE / "controlplane")
     return path if os.access(path, os.X_OK) else None
