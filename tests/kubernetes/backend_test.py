@@ -263,6 +263,12 @@ class ClusterTest(Cluster):
         wrong = self.plane.kubectl(*strictly, "-", input=example.replace("uris:", "uri:"))
         self.assertIn('unknown field "spec.uri"', wrong.stderr)  # so it would be seen
 
+    def test_7_what_the_readme_forwards_to_is_there(self):
+        """As far as it goes without a kubelet: the service, its port and a pod that runs."""
+        for service, port in (("center-coordinator", "7070"), ("center-default", "5000")):
+            done = self.plane.kubectl("port-forward", "-n", NAMESPACE, f"service/{service}", port)
+            self.assertIn("error upgrading connection", done.stderr)
+
     def kinds_of(self, group):
         """That the API server serves."""
         try:
