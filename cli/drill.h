@@ -1,7 +1,8 @@
-// `drill`: what supervision promises, tried out on this machine. The parts:
-//   drill_fleet      the private coordinator and server
+// `drill`: what supervision promises, tried out. The parts:
+//   drill_fleet      the coordinator and server: drill_local_fleet, of its own and on this machine,
+//                    or drill_cluster_fleet, pods that are there
 //   drill_producers  the load, drill_reader the subscriber
-//   drill_faults     what is done to them
+//   drill_faults     what is done to them, and drill_chaos, at random (…_cluster_…: to pods)
 //   drill_ledger     the books
 //   drill_run        a row after the other, and drill_report what they gave
 #pragma once
@@ -16,19 +17,31 @@
 #include "center/v1/server.pb.h"
 #include "cli/context.h"
 #include "cli/drill_ledger.h"
+#include "services/common/framing.h"
 
 namespace center::cli {
 
+enum class DrillBackend { kLocal, kStatefulSet };
+
 struct DrillOptions {
-  std::vector<std::string> rows;               // names of faults, in this order
+  std::vector<std::string> rows;               // names of faults, in this order; empty: all
   bool chaos = false;                          // instead: rows of chaos, up to `duration` in all
   absl::Duration duration = absl::Seconds(3);  // of each row, at least
-  uint32_t workers = 3;
   uint32_t connections = 8;
   uint64_t seed = 1;
+  DrillBackend backend = DrillBackend::kLocal;
+
+  // Of kLocal.
+  uint32_t workers = 3;
   v1::Durability durability = v1::DURABILITY_WRITTEN;
   bool keep = false;          // the folder
   bool lose_segment = false;  // a control: the drill must notice
+
+  // Of kStatefulSet.
+  std::string server;
+  std::string producers;  // "host:port"; empty: what the server tells
+  Framing framing = Framing::kLine;
+  bool direct = false;  // read also from the workers themselves
 };
 
 struct DrillRow {
@@ -41,14 +54,15 @@ struct DrillRow {
 };
 
 struct DrillJournal {
-  std::string worker;  // "drill/0"
-  uint64_t payloads = 0;
+  std::string worker;     // "drill/0"
+  uint64_t payloads = 0;  // of the drill
   absl::Status status;
 };
 
 struct DrillReport {
+  uint32_t workers = 0;  // when it began
   std::vector<DrillRow> rows;
-  std::vector<DrillJournal> journals;  // after everything was stopped
+  std::vector<DrillJournal> journals;  // at rest, in the end
   std::vector<std::string> notes;      // what went wrong first
   std::string kept_dir;                // empty: removed
 

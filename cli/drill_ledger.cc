@@ -2,11 +2,14 @@
 
 #include <algorithm>
 #include <limits>
+#include <numeric>
 #include <utility>
 
+#include "absl/strings/match.h"
 #include "absl/strings/numbers.h"
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_format.h"
+#include "absl/strings/strip.h"
 #include "services/common/crc32c.h"
 
 namespace center::cli {
@@ -22,6 +25,26 @@ uint8_t CopiesAt(const DrillTally::Connection* found, uint32_t sequence) {
   return found == nullptr || sequence >= found->copies.size() ? 0 : found->copies[sequence];
 }
 
+absl::optional<DrillPayload> ParseAfter(absl::string_view prefix, absl::string_view whole) {
+  absl::string_view text = whole;
+  if (!absl::ConsumePrefix(&text, prefix)) return absl::nullopt;
+  const size_t comma = text.find(',');
+  const size_t space = text.find(' ');
+  if (comma == absl::string_view::npos || space == absl::string_view::npos || comma > space ||
+      text.size() < space + 2 + kChecksumDigits) {
+    return absl::nullopt;
+  }
+  const absl::string_view checked = whole.substr(0, whole.size() - kChecksumDigits - 1);
+  DrillPayload payload;
+  if (!absl::SimpleAtoi(text.substr(0, comma), &payload.connection) ||
+      !absl::SimpleAtoi(text.substr(comma + 1, space - comma - 1), &payload.sequence) ||
+      payload.sequence >= kSequenceMax ||
+      whole.substr(checked.size()) != absl::StrFormat(" %08x", Crc32c(checked))) {
+    return absl::nullopt;
+  }
+  return payload;
+}
+
 // Adds to *figure what `now` has more than was reported, and remembers it.
 void ReportMore(uint32_t now, uint32_t* reported, uint64_t* figure) {
   if (now <= *reported) return;
@@ -31,33 +54,25 @@ void ReportMore(uint32_t now, uint32_t* reported, uint64_t* figure) {
 
 }  // namespace
 
-std::string DrillPayloadText(DrillPayload payload) {
-  std::string text = absl::StrCat(payload.connection, ",", payload.sequence, " ");
+std::string DrillPayloadPrefix(absl::string_view run) {
+  return run.empty() ? "" : absl::StrCat(run, ":");
+}
+
+std::string DrillPayloadText(DrillPayload payload, absl::string_view run) {
+  std::string text =
+      absl::StrCat(DrillPayloadPrefix(run), payload.connection, ",", payload.sequence, " ");
   text.append((payload.connection + 7 * payload.sequence) % kFillingBytesMax, 'x');
   absl::StrAppendFormat(&text, " %08x", Crc32c(text));
   return text;
 }
 
-absl::optional<DrillPayload> ParseDrillPayload(absl::string_view text) {
-  const size_t comma = text.find(',');
-  const size_t space = text.find(' ');
-  if (comma == absl::string_view::npos || space == absl::string_view::npos || comma > space ||
-      text.size() < space + 2 + kChecksumDigits) {
-    return absl::nullopt;
-  }
-  const absl::string_view checked = text.substr(0, text.size() - kChecksumDigits - 1);
-  DrillPayload payload;
-  if (!absl::SimpleAtoi(text.substr(0, comma), &payload.connection) ||
-      !absl::SimpleAtoi(text.substr(comma + 1, space - comma - 1), &payload.sequence) ||
-      payload.sequence >= kSequenceMax ||
-      text.substr(checked.size()) != absl::StrFormat(" %08x", Crc32c(checked))) {
-    return absl::nullopt;
-  }
-  return payload;
+absl::optional<DrillPayload> ParseDrillPayload(absl::string_view text, absl::string_view run) {
+  return ParseAfter(DrillPayloadPrefix(run), text);
 }
 
 void DrillTally::Add(absl::string_view worker, absl::string_view text) {
-  const absl::optional<DrillPayload> payload = ParseDrillPayload(text);
+  if (!absl::StartsWith(text, prefix_)) return;  // of somebody else
+  const absl::optional<DrillPayload> payload = ParseAfter(prefix_, text);
   if (!payload.has_value()) {
     ++damaged_;
     return;
@@ -70,6 +85,15 @@ void DrillTally::Add(absl::string_view worker, absl::string_view text) {
   }
   uint8_t& copies = connection.copies[payload->sequence];
   if (copies < std::numeric_limits<uint8_t>::max()) ++copies;
+}
+
+std::map<std::string, uint64_t> DrillTally::PayloadsByWorker() const {
+  std::map<std::string, uint64_t> payloads;
+  for (const auto& [number, found] : connections_) {
+    payloads[found.worker] +=
+        std::accumulate(found.copies.begin(), found.copies.end(), uint64_t{0});
+  }
+  return payloads;
 }
 
 const DrillTally::Connection* DrillTally::Find(uint32_t connection) const {
@@ -109,9 +133,8 @@ uint32_t DrillLedger::Connected(SteadyTime since, SteadyTime now, uint64_t resen
 void DrillLedger::ConnectFailed(SteadyTime since, SteadyTime now, absl::string_view why) {
   absl::MutexLock lock(&mutex_);
   ++row_.connects;
-  ++row_.refused;
   row_.slowest_connect = std::max(row_.slowest_connect, now - since);
-  Note(std::string(why));
+  failed_connects_.push_back({.from = since, .to = now, .why = std::string(why)});
 }
 
 void DrillLedger::Sending(uint32_t connection, uint32_t count) {
@@ -152,6 +175,7 @@ DrillFigures DrillLedger::Settle(const DrillTally& seen, const DrillTally& store
   }
   if (damaged > damaged_) row_.damaged += damaged - damaged_;
   damaged_ = std::max(damaged_, damaged);
+  SettleConnects();
   for (uint32_t number = 0; number < connections_.size(); ++number) {
     Entry& entry = connections_[number];
     const DrillTally::Connection* in_journal = stored.Find(number);
@@ -161,11 +185,24 @@ DrillFigures DrillLedger::Settle(const DrillTally& seen, const DrillTally& store
   return row_;
 }
 
+void DrillLedger::SettleConnects() {
+  for (const FailedConnect& connect : failed_connects_) {
+    if (sockets_ == Sockets::kOwn && WasCut("", connect.from, connect.to)) {
+      ++row_.cut;
+      continue;
+    }
+    ++row_.refused;
+    Note(connect.why);
+  }
+  failed_connects_.clear();
+}
+
 void DrillLedger::SettleEnd(Entry& entry, uint32_t number, const DrillTally::Connection* stored) {
   if (entry.end != End::kBroken || entry.end_settled) return;
   entry.end_settled = true;
+  // Of a connection from which nothing was stored nobody knows whose it was.
   const absl::string_view worker = stored == nullptr ? "" : absl::string_view(stored->worker);
-  if (WasCut(entry, worker)) {
+  if (WasCut(worker, entry.opened, entry.ended)) {
     ++row_.cut;
     return;
   }
@@ -174,11 +211,9 @@ void DrillLedger::SettleEnd(Entry& entry, uint32_t number, const DrillTally::Con
                     " broke: ", entry.why));
 }
 
-bool DrillLedger::WasCut(const Entry& entry, absl::string_view worker) const {
+bool DrillLedger::WasCut(absl::string_view worker, SteadyTime from, SteadyTime to) const {
   return std::any_of(faults_.begin(), faults_.end(), [&](const Interval& fault) {
-    // Of a connection from which nothing was stored nobody knows whose it was.
-    return (worker.empty() || worker == fault.worker) && entry.opened <= fault.to &&
-           entry.ended >= fault.from;
+    return (worker.empty() || worker == fault.worker) && from <= fault.to && to >= fault.from;
   });
 }
 

@@ -3,7 +3,8 @@
 //
 // A payload is known by the connection that sent it and its number on it, so that a copy which is
 // sent again over another connection is another payload: what a producer sends twice is never taken
-// for something that Center stored twice.
+// for something that Center stored twice. Where others store payloads as well, those of a drill
+// begin with the name of its run.
 #pragma once
 
 #include <cstdint>
@@ -26,10 +27,12 @@ struct DrillPayload {
 };
 
 // "17,4 xxxxx 9c3f01aa": connection, number, a filling whose length differs, and the CRC32C of what
-// is before it. No line feed.
-std::string DrillPayloadText(DrillPayload payload);
-// Nothing when the text is none, or its checksum is wrong.
-absl::optional<DrillPayload> ParseDrillPayload(absl::string_view text);
+// is before it. No line feed. Of a run that has a name: "RUN:17,4 xxxxx 2b31fa88".
+std::string DrillPayloadText(DrillPayload payload, absl::string_view run = "");
+// Nothing when the text is none of this run, or its checksum is wrong.
+absl::optional<DrillPayload> ParseDrillPayload(absl::string_view text, absl::string_view run = "");
+// What every payload of a run begins with; empty for one without a name.
+std::string DrillPayloadPrefix(absl::string_view run);
 
 // How often each payload was found in one place. Not thread-safe.
 class DrillTally {
@@ -40,6 +43,9 @@ class DrillTally {
     bool operator==(const Connection& other) const = default;
   };
 
+  // Counts the payloads of this run. Without a name, there is nobody else: all payloads are its.
+  explicit DrillTally(absl::string_view run = "") : prefix_(DrillPayloadPrefix(run)) {}
+
   void Add(absl::string_view worker, absl::string_view text);
   // Null when nothing of it was found.
   const Connection* Find(uint32_t connection) const;
@@ -49,8 +55,11 @@ class DrillTally {
   // Payloads that no producer can have sent: their checksum is wrong.
   uint64_t damaged() const { return damaged_; }
   const std::map<uint32_t, Connection>& connections() const { return connections_; }
+  // How many of the payloads each worker has stored.
+  std::map<std::string, uint64_t> PayloadsByWorker() const;
 
  private:
+  std::string prefix_;
   std::map<uint32_t, Connection> connections_;
   uint64_t payloads_ = 0;
   uint64_t damaged_ = 0;
@@ -62,7 +71,8 @@ struct DrillFigures {
   uint64_t connects = 0;      // attempts to connect
   uint64_t refused = 0;       // of these, how many failed, for whatever reason
   uint64_t reset = 0;         // connections that broke although their worker was left alone
-  uint64_t cut = 0;           // connections that ended with the worker that the drill ended
+  uint64_t cut = 0;           // connections that ended with the worker that the drill ended, and
+                              // connects that failed meanwhile, where it took its socket along
   uint64_t acknowledged = 0;  // the worker has closed in order after the producer's last byte
   uint64_t resent = 0;        // sent again, because their connection had broken
   uint64_t lost = 0;          // acknowledged, seen or overtaken, but not in the journals
@@ -81,6 +91,11 @@ struct DrillFigures {
 // Thread-safe. A row: BeginRow, then producers report, then Settle.
 class DrillLedger {
  public:
+  // Whether a worker that ends leaves the listening socket to its siblings, or takes its own along,
+  // so that connects fail until producers are sent elsewhere.
+  enum class Sockets { kShared, kOwn };
+  explicit DrillLedger(Sockets sockets = Sockets::kShared) : sockets_(sockets) {}
+
   void BeginRow() ABSL_LOCKS_EXCLUDED(mutex_);
 
   // ---- Producers
@@ -125,16 +140,26 @@ class DrillLedger {
     SteadyTime to;
   };
 
+  struct FailedConnect {
+    SteadyTime from;
+    SteadyTime to;
+    std::string why;
+  };
+
   void Note(std::string text) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
+  void SettleConnects() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SettleEnd(Entry& entry, uint32_t number, const DrillTally::Connection* stored)
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
   void SettlePayloads(Entry& entry, uint32_t number, const DrillTally::Connection* seen,
                       const DrillTally::Connection* stored) ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
-  bool WasCut(const Entry& entry, absl::string_view worker) const
+  // Whether a fault of this worker (of any, when it is not known) falls into this time.
+  bool WasCut(absl::string_view worker, SteadyTime from, SteadyTime to) const
       ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_);
 
+  const Sockets sockets_;
   mutable absl::Mutex mutex_;
   std::vector<Entry> connections_ ABSL_GUARDED_BY(mutex_);
+  std::vector<FailedConnect> failed_connects_ ABSL_GUARDED_BY(mutex_);  // not settled yet
   std::vector<Interval> faults_ ABSL_GUARDED_BY(mutex_);
   DrillFigures row_ ABSL_GUARDED_BY(mutex_);
   uint64_t acknowledged_connections_ ABSL_GUARDED_BY(mutex_) = 0;

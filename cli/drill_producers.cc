@@ -5,7 +5,6 @@
 #include <algorithm>
 #include <cerrno>
 #include <random>
-#include <string>
 #include <utility>
 
 #include "absl/time/clock.h"
@@ -23,7 +22,6 @@ constexpr absl::Duration kLastTries = absl::Seconds(30);
 constexpr absl::Duration kAfterFailure = absl::Milliseconds(5);
 // Short ones follow each other quickly, but do not use up the ports of this machine.
 constexpr absl::Duration kBetweenShort = absl::Milliseconds(4);
-constexpr absl::Duration kBetweenSends = absl::Milliseconds(2);
 constexpr uint32_t kPayloadsPerSend = 8;
 constexpr uint32_t kShortPayloadsMax = 16;
 constexpr uint32_t kLongPayloadsMin = 800;
@@ -66,7 +64,7 @@ void DrillProducers::Run(uint32_t producer) {
                                      : between(1, kShortPayloadsMax);
     uint32_t tried = 0;
     const absl::Status sent = SendOver(
-        count, to_resend, is_long && !again ? kBetweenSends : absl::ZeroDuration(), &tried);
+        count, to_resend, is_long && !again ? load_.between_sends : absl::ZeroDuration(), &tried);
     if (sent.ok()) {
       to_resend = 0;
       if (!is_long) Pause(kBetweenShort);
@@ -97,7 +95,7 @@ absl::Status DrillProducers::SendOver(uint32_t count, uint32_t resent, absl::Dur
     text.clear();
     const uint32_t end = std::min(count, *tried + kPayloadsPerSend);
     for (; *tried < end; ++*tried) {
-      AppendFrame(Framing::kLine, DrillPayloadText({connection, *tried}), &text);
+      AppendFrame(load_.framing, DrillPayloadText({connection, *tried}, load_.run), &text);
     }
     ledger_->Sending(connection, *tried);
     status = SendAll(fd->get(), text, load_.target);

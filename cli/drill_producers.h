@@ -5,6 +5,7 @@
 #include <atomic>
 #include <cstdint>
 #include <functional>
+#include <string>
 #include <thread>
 #include <vector>
 
@@ -17,9 +18,13 @@ namespace center::cli {
 
 struct DrillLoad {
   Target target;
-  // Every second producer has long connections, of up to about a second, the others short ones.
+  // Every second producer has long connections, which send something every `between_sends`, 500
+  // times at most; the others have short ones.
   uint32_t producers = 8;
+  absl::Duration between_sends = absl::Milliseconds(2);
   uint64_t seed = 1;
+  Framing framing = Framing::kLine;
+  std::string run;  // see drill_ledger.h
   // True: there is nobody left who could take anything; Stop ends at once.
   std::function<bool()> hopeless;
 };

@@ -117,7 +117,7 @@ std::string DrillJson(const DrillReport& report, const DrillOptions& options) {
   std::vector<std::string> notes;
   notes.reserve(report.notes.size());
   for (const std::string& note : report.notes) notes.push_back(JsonString(note));
-  return absl::StrCat("{", Number("seed", options.seed), ", \"workers\": ", options.workers,
+  return absl::StrCat("{", Number("seed", options.seed), ", \"workers\": ", report.workers,
                       ", \"connections\": ", options.connections, ", \"rows\": [",
                       absl::StrJoin(rows, ", "), "], \"journals\": [",
                       absl::StrJoin(journals, ", "), "], ", Number("refused", total.refused), ", ",

@@ -10,6 +10,7 @@ import sys
 import unittest
 
 from control_plane import Part
+from drilling import Drilling
 from fake_plane import FakePlane
 from loopback import Loopback
 from node_agent import NodeAgent
@@ -42,7 +43,7 @@ def worker_set(replicas):
                      "volumeClaimTemplates": [{"metadata": {"name": "data"}}]}}
 
 
-class FakeClusterTest(Scenario):
+class FakeClusterTest(Drilling, Scenario):
     @classmethod
     def setUpClass(cls):
         cls.folder = folder = folder_of(OPTIONS)
@@ -129,6 +130,11 @@ class FakeClusterTest(Scenario):
         self.assertIn("centerctl server manifest games", answer.stderr)
         answer = self.centerctl("server", "params", "--set", "framing=octet")
         self.assertIn("StatefulSet", answer.stderr)
+
+    def test_5_the_drill_prints_zeros(self):
+        self.start_service()
+        self.scale_to_all()
+        self.check_zeros("--rows", "worker-restart,scale", "--duration", "2s", "--direct")
 
 
 if __name__ == "__main__":

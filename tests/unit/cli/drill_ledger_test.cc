@@ -13,6 +13,7 @@ namespace {
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
+using ::testing::Pair;
 
 SteadyTime At(int seconds) { return SteadyTime(std::chrono::seconds(seconds)); }
 
@@ -41,6 +42,32 @@ class DrillLedgerTest : public testing::Test {
   DrillTally stored_;
   DrillTally seen_;
 };
+
+TEST(DrillRunTest, ARunHasItsOwnPayloadsAndNoOthers) {
+  DrillTally tally("1f2e");
+  tally.Add("s/0", DrillPayloadText({1, 0}, "1f2e"));
+  tally.Add("s/0", DrillPayloadText({1, 1}, "1f2e"));
+  tally.Add("s/1", DrillPayloadText({2, 0}, "1f2e"));
+  tally.Add("s/1", DrillPayloadText({3, 0}, "77aa"));
+  tally.Add("s/1", DrillPayloadText({4, 0}));
+  tally.Add("s/1", "{\"of\": \"somebody else\"}");
+  EXPECT_EQ(tally.payloads(), 3u);
+  EXPECT_EQ(tally.damaged(), 0u);
+  EXPECT_THAT(tally.PayloadsByWorker(), ElementsAre(Pair("s/0", 2u), Pair("s/1", 1u)));
+  EXPECT_EQ(tally.Find(3), nullptr);
+}
+
+TEST(DrillRunTest, APayloadOfTheRunThatWasChangedIsDamage) {
+  std::string text = DrillPayloadText({1, 0}, "1f2e");
+  EXPECT_TRUE(ParseDrillPayload(text, "1f2e").has_value());
+  EXPECT_FALSE(ParseDrillPayload(text, "").has_value());
+  EXPECT_FALSE(ParseDrillPayload(text, "1f2").has_value());
+  text[text.find(',') + 1] = '9';
+  DrillTally tally("1f2e");
+  tally.Add("s/0", text);
+  EXPECT_EQ(tally.payloads(), 0u);
+  EXPECT_EQ(tally.damaged(), 1u);
+}
 
 TEST_F(DrillLedgerTest, TalliesAreTheSameWhenEachHasAllOfTheOther) {
   Both(0, 0, 3);
@@ -198,6 +225,25 @@ TEST_F(DrillLedgerTest, EveryFailedConnectIsRefused) {
   EXPECT_EQ(figures.slowest_connect, std::chrono::seconds(3));
   EXPECT_FALSE(figures.clean());
   EXPECT_THAT(ledger_.notes(), ElementsAre("Connection refused (2 times)"));
+}
+
+TEST(DrillSocketsTest, AConnectThatFailsWhileAWorkerIsAwayWithItsSocketIsCut) {
+  DrillLedger ledger(DrillLedger::Sockets::kOwn);
+  ledger.BeginRow();
+  ledger.Fault("s/0", At(10), At(12));
+  ledger.ConnectFailed(At(11), At(11), "Connection refused");
+  ledger.ConnectFailed(At(13), At(14), "Connection refused, later");
+  const DrillFigures figures = ledger.Settle(DrillTally(), DrillTally());
+  EXPECT_EQ(figures.connects, 2u);
+  EXPECT_EQ(figures.cut, 1u);
+  EXPECT_EQ(figures.refused, 1u);
+  EXPECT_THAT(ledger.notes(), ElementsAre("Connection refused, later"));
+}
+
+TEST_F(DrillLedgerTest, WhereTheSocketIsSharedAConnectThatFailsIsRefusedWheneverItIs) {
+  ledger_.Fault("s/0", At(10), At(12));
+  ledger_.ConnectFailed(At(11), At(11), "Connection refused");
+  EXPECT_EQ(Settle().refused, 1u);
 }
 
 TEST_F(DrillLedgerTest, WhatNobodySentIsDamage) {

@@ -10,7 +10,7 @@ using ::testing::HasSubstr;
 using ::testing::Not;
 
 DrillReport Report() {
-  DrillReport report;
+  DrillReport report{.workers = 2};
   report.rows.push_back({.name = "worker-kill",
                          .figures = {.connects = 1234, .cut = 2, .acknowledged = 56'789},
                          .service = absl::Milliseconds(12)});
@@ -54,7 +54,7 @@ TEST(DrillReportTest, EachKindOfTroubleFailsARow) {
 TEST(DrillReportTest, JsonHasNumbersAsTheProtosHaveThem) {
   DrillReport report = Report();
   report.rows[0].figures.lost = 3;
-  const std::string json = DrillJson(report, {.workers = 2, .seed = 7});
+  const std::string json = DrillJson(report, {.seed = 7});
   EXPECT_THAT(json, AllOf(HasSubstr(R"("seed": "7", "workers": 2)"), HasSubstr(R"("lost": "3")"),
                           HasSubstr(R"("serviceSeconds": 0.012000)"), HasSubstr(R"("ok": false)")));
 }
@@ -65,6 +65,48 @@ TEST_F(DrillCommandTest, AnUnknownRowIsAUsageErrorThatNamesTheRows) {
   const CliResult result = Run({"drill", "--rows", "earthquake"});
   EXPECT_EQ(result.exit_code, kExitUsage);
   EXPECT_THAT(result.err, AllOf(HasSubstr("earthquake"), HasSubstr("worker-kill")));
+}
+
+TEST_F(DrillCommandTest, ARowOfTheOtherBackendIsAUsageErrorThatNamesItsOwn) {
+  const CliResult result =
+      Run({"drill", "--backend", "statefulset", "--server", "games", "--rows", "worker-kill"});
+  EXPECT_EQ(result.exit_code, kExitUsage);
+  EXPECT_THAT(result.err, AllOf(HasSubstr("worker-kill"), HasSubstr("worker-restart, scale")));
+}
+
+TEST_F(DrillCommandTest, PodsAreNotRestartedUnlessTheirServerIsNamed) {
+  const CliResult result = Run({"drill", "--backend", "statefulset"});
+  EXPECT_EQ(result.exit_code, kExitUsage);
+  EXPECT_THAT(result.err, HasSubstr("--server"));
+}
+
+TEST_F(DrillCommandTest, AFlagOfTheOtherBackendIsAUsageError) {
+  for (const char* flag : {"--server=games", "--producers=a:1", "--framing=octet", "--direct"}) {
+    for (const char* command : {"", "chaos"}) {
+      std::vector<std::string> args = {"drill"};
+      if (*command != '\0') args.emplace_back(command);
+      args.emplace_back(flag);
+      const CliResult result = Run(args);
+      EXPECT_EQ(result.exit_code, kExitUsage) << flag;
+      EXPECT_THAT(result.err, HasSubstr("goes with --backend statefulset only")) << flag;
+    }
+  }
+  for (const char* flag : {"--workers=2", "--durability=synced", "--keep", "--lose-segment"}) {
+    const CliResult result = Run({"drill", "--backend", "statefulset", "--server", "x", flag});
+    EXPECT_EQ(result.exit_code, kExitUsage) << flag;
+    EXPECT_THAT(result.err, HasSubstr("goes with --backend local only")) << flag;
+  }
+}
+
+TEST_F(DrillCommandTest, WhoSaysNoOnATerminalIsAskedNothingElse) {
+  Terminal terminal;
+  terminal.Type("n\n");
+  const int exit_code = RunCenterctl({"drill", "--backend", "statefulset", "--server", "games",
+                                      "--address", "unix:/nowhere/c.sock"},
+                                     Deps(terminal.fd(), out_.fd(), terminal.fd()));
+  EXPECT_EQ(exit_code, kExitFailure);
+  EXPECT_THAT(terminal.Read(), AllOf(HasSubstr("restarts the workers of server games"),
+                                     HasSubstr("nothing was done"), Not(HasSubstr("answers"))));
 }
 
 TEST_F(DrillCommandTest, TheHelpDefinesWhatIsCounted) {
