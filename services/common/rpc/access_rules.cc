@@ -11,6 +11,7 @@ namespace {
 
 constexpr char kRegistry[] = "/center.v1.RegistryService/";
 constexpr char kHealth[] = "/grpc.health.v1.Health/";
+constexpr char kReflection[] = "/grpc.reflection.";
 constexpr char kWorkerStream[] = "/center.v1.WorkerService/StreamPayloads";
 
 bool Share(const std::vector<std::string>& some, const std::vector<std::string>& others) {
@@ -48,6 +49,7 @@ AccessRules WorkerRules(const std::vector<std::string>& coordinators,
   std::vector<std::string> both = coordinators;
   both.insert(both.end(), readers.begin(), readers.end());
   return {{.prefix = kWorkerStream, .only = both},
+          {.prefix = kReflection, .only = both},  // grpcurl asks it how to read a stream
           {.prefix = kHealth},
           {.prefix = "/", .only = coordinators}};
 }

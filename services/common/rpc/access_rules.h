@@ -29,7 +29,7 @@ absl::Status CheckAccess(const AccessRules& rules, absl::string_view method,
 
 // Of a coordinator: only workers may register, and they may do nothing else.
 AccessRules CoordinatorRules(const std::vector<std::string>& workers);
-// Of a worker: its coordinator may do everything, readers may read payloads.
+// Of a worker: its coordinator may do everything, readers may read payloads and ask for the API.
 AccessRules WorkerRules(const std::vector<std::string>& coordinators,
                         const std::vector<std::string>& readers);
 

@@ -10,6 +10,7 @@ using ::testing::HasSubstr;
 
 constexpr char kRegister[] = "/center.v1.RegistryService/Register";
 constexpr char kStop[] = "/center.v1.ServerService/StopServer";
+constexpr char kReflect[] = "/grpc.reflection.v1.ServerReflection/ServerReflectionInfo";
 constexpr char kCheck[] = "/grpc.health.v1.Health/Check";
 constexpr char kStream[] = "/center.v1.WorkerService/StreamPayloads";
 constexpr char kCompute[] = "/center.v1.WorkerService/Compute";
@@ -34,6 +35,8 @@ TEST(AccessRulesTest, OfAWorker) {
   EXPECT_TRUE(Lets(rules, kStream, {kCoordinatorName}));
   EXPECT_TRUE(Lets(rules, kStream, {kReaderName}));
   EXPECT_FALSE(Lets(rules, kStream, {kWorkerName}));
+  EXPECT_TRUE(Lets(rules, kReflect, {kReaderName}));
+  EXPECT_FALSE(Lets(rules, kReflect, {kWorkerName}));
   EXPECT_TRUE(Lets(rules, kCompute, {kCoordinatorName}));
   EXPECT_FALSE(Lets(rules, kCompute, {kReaderName}));
   EXPECT_TRUE(Lets(rules, kCheck, {"anybody"}));
