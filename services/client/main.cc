@@ -115,20 +115,8 @@ bool IsOrphan(const Flags& flags, SteadyTime answered) {
          RealClock().Steady() - answered > flags.orphan_timeout;
 }
 
-int Main(int argc, char** argv) {
-  ParsedFlags parsed = ParseFlags(argc, argv);
-  if (const int* exit_code = absl::get_if<int>(&parsed)) return *exit_code;
-  const Flags& flags = absl::get<Flags>(parsed);
-  if (const absl::Status status = InitLogging(flags.log); !status.ok()) {
-    spdlog::error("{}", status.message());
-    return kExitUsage;
-  }
-  ::signal(SIGPIPE, SIG_IGN);
-  RaiseDescriptorLimit();
-  const char* given = ::getenv("CENTER_CLIENT_TOKEN");
-  const std::string token = given == nullptr ? "" : given;
-  ::unsetenv("CENTER_CLIENT_TOKEN");
-
+// Sends until it is to end; the exit code. `tls` is null without TLS.
+int RunLoad(const Flags& flags, const std::string& token, const rpc::Tls* tls) {
   asio::io_context io(/*concurrency_hint=*/1);
   Load load(io, flags.load);
   asio::signal_set signals(io, SIGTERM, SIGINT);
@@ -138,19 +126,9 @@ int Main(int argc, char** argv) {
   SteadyTime answered = RealClock().Steady();  // when the coordinator was there last
   absl::optional<uint64_t> drains;             // as it told then
   std::unique_ptr<Reporter> reporter;
-  std::shared_ptr<const rpc::Tls> tls;
-  if (flags.tls.given()) {
-    rpc::LogTlsFailures();
-    auto loaded = rpc::Tls::Load(flags.tls);
-    if (!loaded.ok()) {
-      spdlog::error("{}", loaded.status().message());
-      return kExitUsage;
-    }
-    tls = *std::move(loaded);
-  }
   if (flags.coordinator.has_value()) {
     reporter = std::make_unique<Reporter>(
-        rpc::MakeChannelTo(*flags.coordinator, tls.get()),
+        rpc::MakeChannelTo(*flags.coordinator, tls),
         Reporter::Listener{.on_answer =
                                [&](const v1::ReportClientResponse& answer) {
                                  asio::post(io, [&, answer] {
@@ -198,6 +176,33 @@ int Main(int argc, char** argv) {
   spdlog::info("ended: {} payloads sent, {} acknowledged, {} errors", stats.payloads_sent,
                stats.payloads_acknowledged, stats.errors);
   return exit_code;
+}
+
+int Main(int argc, char** argv) {
+  ParsedFlags parsed = ParseFlags(argc, argv);
+  if (const int* exit_code = absl::get_if<int>(&parsed)) return *exit_code;
+  const Flags& flags = absl::get<Flags>(parsed);
+  if (const absl::Status status = InitLogging(flags.log); !status.ok()) {
+    spdlog::error("{}", status.message());
+    return kExitUsage;
+  }
+  ::signal(SIGPIPE, SIG_IGN);
+  RaiseDescriptorLimit();
+  const char* given = ::getenv("CENTER_CLIENT_TOKEN");
+  const std::string token = given == nullptr ? "" : given;
+  ::unsetenv("CENTER_CLIENT_TOKEN");
+
+  std::shared_ptr<const rpc::Tls> tls;
+  if (flags.tls.given()) {
+    rpc::LogTlsFailures();
+    auto loaded = rpc::Tls::Load(flags.tls);
+    if (!loaded.ok()) {
+      spdlog::error("{}", loaded.status().message());
+      return kExitUsage;
+    }
+    tls = *std::move(loaded);
+  }
+  return RunLoad(flags, token, tls.get());
 }
 
 }  // namespace

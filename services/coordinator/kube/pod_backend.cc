@@ -121,6 +121,7 @@ void PodBackend::OnTrouble(const std::string& what, const absl::Status& status) 
 
 std::string PodBackend::Trouble() const {
   std::vector<std::string> parts;
+  parts.reserve(troubles_.size());
   for (const auto& [what, why] : troubles_) {
     parts.push_back(absl::StrCat("the cluster's ", what, " cannot be followed: ", why));
   }

@@ -37,7 +37,7 @@ PayloadRelay::PayloadRelay(WorkerDirectory& directory, SubscriptionStore store,
       store_(std::move(store)),
       on_committed_(std::move(on_committed)),
       clock_(clock),
-      channels_(std::move(options.connect)),
+      channels_(options.connect),
       streams_(options.streams_max) {}
 
 PayloadRelay::~PayloadRelay() = default;
