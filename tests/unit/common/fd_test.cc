@@ -13,6 +13,7 @@
 #include "absl/strings/str_cat.h"
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/unit/common/scratch_dir.h"
 
 namespace center {
 namespace {
@@ -20,15 +21,6 @@ namespace {
 using ::testing::HasSubstr;
 
 bool IsOpen(int fd) { return ::fcntl(fd, F_GETFD) >= 0; }
-
-// A folder of its own for each test.
-std::string TestFolder() {
-  const auto* info = ::testing::UnitTest::GetInstance()->current_test_info();
-  std::string path =
-      absl::StrCat(::testing::TempDir(), "center_fd_", info->name(), "_", ::getpid());
-  EXPECT_TRUE(MakeDirectories(path).ok());
-  return path;
-}
 
 TEST(ScopedFdTest, ClosesWhatItOwnsOnce) {
   int raw = -1;
@@ -71,7 +63,8 @@ TEST(ErrnoStatusTest, MapsToCodesThatUsersCanActOn) {
 }
 
 TEST(MakeDirectoriesTest, MakesParentsPrivatelyAndAcceptsExistingOnes) {
-  const std::string path = TestFolder() + "/a/b/c";
+  const ScratchDir scratch;
+  const std::string path = scratch.path() + "/a/b/c";
   ASSERT_TRUE(MakeDirectories(path).ok());
   ASSERT_TRUE(MakeDirectories(path).ok());
   struct stat status{};
@@ -80,14 +73,16 @@ TEST(MakeDirectoriesTest, MakesParentsPrivatelyAndAcceptsExistingOnes) {
 }
 
 TEST(MakeDirectoriesTest, AFileInTheWayIsAnError) {
-  const std::string path = TestFolder() + "/file";
+  const ScratchDir scratch;
+  const std::string path = scratch.path() + "/file";
   std::ofstream(path) << "x";
   EXPECT_FALSE(MakeDirectories(path).ok());
   EXPECT_FALSE(MakeDirectories(path + "/below").ok());
 }
 
 TEST(ReadSmallFileTest, ReadsWholeFilesUpToItsLimit) {
-  const std::string path = TestFolder() + "/file";
+  const ScratchDir scratch;
+  const std::string path = scratch.path() + "/file";
   const std::string content(10'000, 'x');
   std::ofstream(path) << content;
   EXPECT_EQ(ReadSmallFile(path).value_or(""), content);

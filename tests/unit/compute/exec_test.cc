@@ -15,8 +15,8 @@
 #include "gtest/gtest.h"
 #include "services/worker/compute/child_process.h"
 #include "services/worker/compute/engine.h"
+#include "tests/unit/common/scratch_dir.h"
 #include "tests/unit/compute/testing.h"
-#include "tests/unit/coordinator_api/scratch_dir.h"
 
 namespace center::compute {
 namespace {

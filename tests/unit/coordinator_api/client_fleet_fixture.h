@@ -18,7 +18,7 @@
 #include "gtest/gtest.h"
 #include "services/common/rpc/status.h"
 #include "services/coordinator/api/client_fleet.h"
-#include "tests/unit/coordinator_api/scratch_dir.h"
+#include "tests/unit/common/scratch_dir.h"
 #include "tests/unit/supervision/fakes.h"
 
 namespace center::coordinator {

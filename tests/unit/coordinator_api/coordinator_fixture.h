@@ -29,8 +29,8 @@
 #include "services/common/rpc/status.h"
 #include "services/coordinator/api/coordinator.h"
 #include "services/coordinator/api/fleet.h"
+#include "tests/unit/common/scratch_dir.h"
 #include "tests/unit/coordinator_api/posted_tasks.h"
-#include "tests/unit/coordinator_api/scratch_dir.h"
 
 namespace center::coordinator {
 

@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 #include "services/coordinator/api/spec.h"
 #include "spdlog/spdlog.h"
-#include "tests/unit/coordinator_api/scratch_dir.h"
+#include "tests/unit/common/scratch_dir.h"
 #include "tests/unit/supervision/fakes.h"
 
 namespace center::coordinator {

@@ -18,7 +18,7 @@
 #include "services/common/net_address.h"
 #include "services/coordinator/api/fleet.h"
 #include "services/coordinator/api/spec.h"
-#include "tests/unit/coordinator_api/scratch_dir.h"
+#include "tests/unit/common/scratch_dir.h"
 #include "tests/unit/supervision/fakes.h"
 
 namespace center::coordinator {

@@ -12,8 +12,8 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
+#include "tests/unit/common/scratch_dir.h"
 #include "tests/unit/coordinator_api/posted_tasks.h"
-#include "tests/unit/coordinator_api/scratch_dir.h"
 
 namespace center::coordinator {
 namespace {

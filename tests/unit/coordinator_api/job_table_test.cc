@@ -5,7 +5,7 @@
 
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
-#include "tests/unit/coordinator_api/scratch_dir.h"
+#include "tests/unit/common/scratch_dir.h"
 
 namespace center::coordinator {
 namespace {

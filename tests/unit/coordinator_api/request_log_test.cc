@@ -9,7 +9,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "services/common/rpc/status.h"
-#include "tests/unit/coordinator_api/scratch_dir.h"
+#include "tests/unit/common/scratch_dir.h"
 #include "tests/unit/supervision/fakes.h"
 
 namespace center::coordinator {

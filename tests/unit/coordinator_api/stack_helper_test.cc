@@ -16,8 +16,8 @@
 #include "gtest/gtest.h"
 #include "services/common/fd.h"
 #include "services/common/rpc/status.h"
+#include "tests/unit/common/scratch_dir.h"
 #include "tests/unit/coordinator_api/posted_tasks.h"
-#include "tests/unit/coordinator_api/scratch_dir.h"
 
 namespace center::coordinator {
 namespace {

@@ -13,8 +13,8 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "services/coordinator/jobs/result_index.h"
+#include "tests/unit/common/scratch_dir.h"
 #include "tests/unit/coordinator_api/posted_tasks.h"
-#include "tests/unit/coordinator_api/scratch_dir.h"
 
 namespace center::jobs {
 namespace {

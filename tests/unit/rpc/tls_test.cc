@@ -14,7 +14,7 @@
 #include "services/common/rpc/server.h"
 #include "services/common/rpc/status.h"
 #include "services/common/rpc/tls_probe.h"
-#include "tests/unit/coordinator_api/scratch_dir.h"
+#include "tests/unit/common/scratch_dir.h"
 #include "tests/unit/rpc/certificates.h"
 
 namespace center::rpc {

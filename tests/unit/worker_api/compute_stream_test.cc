@@ -15,8 +15,8 @@
 #include "services/common/rpc/status.h"
 #include "services/worker/api/compute_host.h"
 #include "services/worker/api/worker_service.h"
+#include "tests/unit/common/scratch_dir.h"
 #include "tests/unit/compute/testing.h"
-#include "tests/unit/coordinator_api/scratch_dir.h"
 #include "tests/unit/worker_api/grpc_environment.h"
 
 namespace center::worker {

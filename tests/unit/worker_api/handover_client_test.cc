@@ -9,7 +9,7 @@
 #include "gtest/gtest.h"
 #include "services/common/net_address.h"
 #include "services/common/scoreboard.h"
-#include "tests/unit/coordinator_api/scratch_dir.h"
+#include "tests/unit/common/scratch_dir.h"
 
 namespace center::worker {
 namespace {

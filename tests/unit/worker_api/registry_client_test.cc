@@ -10,7 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "services/common/rpc/channel.h"
-#include "tests/unit/coordinator_api/scratch_dir.h"
+#include "tests/unit/common/scratch_dir.h"
 #include "tests/unit/journal/testing.h"
 #include "tests/unit/worker_api/batches.h"
 #include "tests/unit/worker_api/fake_registry.h"

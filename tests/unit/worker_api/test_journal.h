@@ -10,7 +10,7 @@
 #include "gtest/gtest.h"
 #include "services/worker/api/tail_signal.h"
 #include "services/worker/journal/journal.h"
-#include "tests/unit/coordinator_api/scratch_dir.h"
+#include "tests/unit/common/scratch_dir.h"
 #include "tests/unit/journal/testing.h"
 #include "tests/unit/worker_api/batches.h"
 
