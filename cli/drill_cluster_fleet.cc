@@ -144,7 +144,7 @@ absl::Status ClusterFleet::ReadAtRest(DrillTally* stored, std::vector<DrillJourn
     if (!direct.tally.SameAs(relayed.tally)) {
       status.Update(
           absl::DataLossError(absl::StrCat("the workers themselves show ", direct.tally.payloads(),
-                                           " payloads of the drill, and the ", "coordinator ",
+                                           " payloads of the drill, and the coordinator ",
                                            relayed.tally.payloads(), ", or others")));
     }
   }

@@ -19,6 +19,7 @@
 #include "services/common/fd.h"
 #include "services/common/log.h"
 #include "services/common/net_address.h"
+#include "services/common/rpc/library_settings.h"
 #include "services/common/rpc/tls.h"
 #include "services/common/rpc/tls_log.h"
 
@@ -179,6 +180,7 @@ int RunLoad(const Flags& flags, const std::string& token, const rpc::Tls* tls) {
 }
 
 int Main(int argc, char** argv) {
+  rpc::ApplyLibrarySettings();
   ParsedFlags parsed = ParseFlags(argc, argv);
   if (const int* exit_code = absl::get_if<int>(&parsed)) return *exit_code;
   const Flags& flags = absl::get<Flags>(parsed);

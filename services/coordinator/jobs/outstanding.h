@@ -2,6 +2,7 @@
 #pragma once
 
 #include <algorithm>
+#include <cstdint>
 
 #include "absl/types/optional.h"
 #include "services/common/clock.h"

@@ -165,8 +165,9 @@ void MergedStream::OnUpstreamMessage(const Upstream* from, size_t lane_index,
     } else {
       if (next_offset->has_value()) lane.next_offset = *next_offset;
       lane.failures = 0;
-      if (std::exchange(lane.trouble_told, false))
+      if (std::exchange(lane.trouble_told, false)) {
         actions.reach = {lane.endpoint, absl::OkStatus()};
+      }
       lane.held.emplace().Swap(message);
       Wake(&actions);
     }
@@ -319,8 +320,9 @@ void MergedStream::Perform(const Actions& actions) {
   for (const auto& upstream : actions.start) upstream->Start(channels_);
   if (actions.read != nullptr) actions.read->Read();
   for (const PauseAction& pause : actions.pause) Pause(pause);
-  if (actions.reach.has_value() && on_reach_)
+  if (actions.reach.has_value() && on_reach_) {
     on_reach_(actions.reach->first, actions.reach->second);
+  }
   if (actions.wake) wake_();
 }
 
