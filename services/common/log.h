@@ -21,8 +21,8 @@ absl::Status InitLogging(const LogOptions& options);
 // InvalidArgument when there is no such level.
 absl::Status CheckLogLevel(const std::string& level);
 
-// A spdlog "sink-side" escape is not available, so what comes from outside (peers, payloads, stderr
-// of children) passes through here: control characters and quotes become C escapes, at most
+// For what comes from outside (peers, payloads, stderr of children) and must not forge a line or
+// move a terminal's cursor: control characters and backslashes become C escapes, at most
 // `max_bytes` are kept.
 std::string Printable(absl::string_view text, size_t max_bytes = 256);
 
