@@ -9,15 +9,23 @@
 namespace {
 
 // A condition is evaluated inside the library, by its waiter or by whoever releases the mutex; both
-// hold it, and neither has said so to ThreadSanitizer by then.
+// hold it, and neither has said so to ThreadSanitizer by then. Who releases it may never have seen
+// what the waiter did before it waited, this object's making included: hence the address of its
+// own, and the constructor for void*, all of which is in the library and not instrumented.
 class HeldCondition {
  public:
   HeldCondition(absl::Mutex* mutex, const absl::Condition& condition)
-      : mutex_(mutex), condition_(condition), held_(&HeldCondition::Eval, this) {}
+      : mutex_(mutex),
+        condition_(condition),
+        held_(&HeldCondition::Eval, static_cast<void*>(this)) {
+    __tsan_release(this);
+  }
   const absl::Condition& held() const { return held_; }
 
  private:
-  static bool Eval(HeldCondition* self) {
+  static bool Eval(void* condition) {
+    __tsan_acquire(condition);
+    auto* const self = static_cast<HeldCondition*>(condition);
     __tsan_acquire(self->mutex_);
     const bool result = self->condition_.Eval();
     __tsan_release(self->mutex_);
