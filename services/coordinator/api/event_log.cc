@@ -11,6 +11,9 @@
 namespace center::coordinator {
 namespace {
 
+// The details may have lines, and stacks among them.
+constexpr size_t kReasonBytesMax = 4096;
+
 bool IsTrouble(v1::EventType type) {
   switch (type) {
     case v1::EVENT_TYPE_WORKER_DIED:
@@ -31,14 +34,14 @@ void Log(const v1::Event& event) {
   spdlog::log(IsTrouble(event.type()) ? spdlog::level::warn : spdlog::level::info, "{} {}: {}",
               event.subject(),
               absl::string_view(name).substr(std::min(name.size(), kPrefix.size())),
-              Printable(event.reason(), 1024));
+              event.reason());
 }
 
-// Paths and what processes write need not be UTF-8. One stored event that cannot be parsed again
-// would end every stream that comes to it.
+// Paths and what processes write need not be UTF-8, nor one line. One stored event that cannot be
+// parsed again would end every stream that comes to it.
 void MakeReadable(v1::Event& event) {
   event.set_subject(ValidUtf8(event.subject()));
-  event.set_reason(ValidUtf8(event.reason()));
+  event.set_reason(ValidUtf8(Printable(event.reason(), kReasonBytesMax)));
   for (auto& [key, value] : *event.mutable_details()) value = ValidUtf8(value);
 }
 

@@ -4,7 +4,6 @@
 
 #include "absl/strings/str_cat.h"
 #include "absl/strings/str_join.h"
-#include "services/common/log.h"
 #include "services/common/text.h"
 #include "services/coordinator/api/fleet.h"
 #include "services/coordinator/api/spec.h"
@@ -12,15 +11,10 @@
 namespace center::coordinator {
 namespace {
 
-constexpr size_t kChangesInEventBytes = 1024;
-
 std::string Describe(const SpecUpdate& update) {
-  return Printable(absl::StrJoin(update.changes, "; ",
-                                 [](std::string* out, const v1::SettingChange& change) {
-                                   absl::StrAppend(out, change.field(), " from ", change.before(),
-                                                   " to ", change.after());
-                                 }),
-                   kChangesInEventBytes);
+  return absl::StrJoin(update.changes, "; ", [](std::string* out, const v1::SettingChange& change) {
+    absl::StrAppend(out, change.field(), " from ", change.before(), " to ", change.after());
+  });
 }
 
 // What went wrong after the settings were stored.

@@ -11,9 +11,6 @@ namespace {
 
 using supervision::SlotState;
 
-// The longest reason of an event; the details may have lines, and stacks among them.
-constexpr size_t kReasonBytesMax = 4096;
-
 v1::EventType ToProto(supervision::EventType type) {
   switch (type) {
     case supervision::EventType::kWorkerStarted:
@@ -109,7 +106,7 @@ v1::Event ToProto(const supervision::SupervisionEvent& event) {
   v1::Event stored;
   stored.set_type(ToProto(event.type));
   stored.set_subject(event.subject);
-  stored.set_reason(Printable(event.reason, kReasonBytesMax));
+  stored.set_reason(event.reason);
   for (const auto& [key, value] : event.details) {
     (*stored.mutable_details())[key] = Utf8Lines(value);
   }

@@ -2,6 +2,7 @@
 
 #include <functional>
 #include <memory>
+#include <sstream>
 #include <string>
 #include <vector>
 
@@ -9,6 +10,7 @@
 #include "gmock/gmock.h"
 #include "gtest/gtest.h"
 #include "services/coordinator/api/spec.h"
+#include "spdlog/sinks/ostream_sink.h"
 #include "spdlog/spdlog.h"
 #include "tests/unit/common/scratch_dir.h"
 #include "tests/unit/supervision/fakes.h"
@@ -207,6 +209,19 @@ TEST_F(EventLogTest, TextThatIsNoUtf8IsEscapedRatherThanStoredDamaged) {
   const auto page = Read();
   EXPECT_THAT(Reasons(page), ElementsAre("data directory /tmp/\\xff"));
   EXPECT_EQ(page.events[0].details().at("stderr"), "cut \\xc3");
+}
+
+TEST_F(EventLogTest, AReasonIsOneLineAndEscapedOnce) {
+  std::ostringstream lines;
+  auto logger = std::make_shared<spdlog::logger>(
+      "test", std::make_shared<spdlog::sinks::ostream_sink_mt>(lines));
+  const auto before = spdlog::default_logger();
+  spdlog::set_default_logger(logger);
+  Append("killed by \"C:\\kill\"\nWORKER_STARTED: forged");
+  spdlog::set_default_logger(before);
+  const std::string once = R"(killed by "C:\\kill"\nWORKER_STARTED: forged)";
+  EXPECT_THAT(Reasons(Read()), ElementsAre(once));
+  EXPECT_THAT(lines.str(), testing::HasSubstr(absl::StrCat("WORKER_STARTED: ", once, "\n")));
 }
 
 TEST_F(EventLogTest, ALimitThatIsReachedAgainAndAgainIsToldOnceInAMinute) {
