@@ -1,5 +1,6 @@
 // `centerctl job` over real workers, as scripts use it: what it prints, its exit codes, and what it
 // leaves behind.
+#include <algorithm>
 #include <csignal>
 #include <filesystem>
 #include <set>
@@ -243,7 +244,13 @@ TEST_F(JobsCliTest, AnInterruptedExperimentEndsItsPool) {
                       .args = {"experiment", "--scale", "100000", "--processes", "2"},
                       .env = {absl::StrCat("TMPDIR=", scratch.path())},
                       .stdout_path = fleet_.dir() / "experiment.out"});
-  ASSERT_TRUE(WaitFor([&] { return !std::filesystem::is_empty(scratch.path()); }));
+  // The pool's folder: sanitizers have files of their own there, before the program begins.
+  ASSERT_TRUE(WaitFor([&] {
+    const std::filesystem::directory_iterator entries(scratch.path());
+    return std::any_of(begin(entries), end(entries), [](const auto& entry) {
+      return entry.path().filename().string().starts_with("center-");
+    });
+  }));
   experiment.Signal(SIGINT);
   const auto status = experiment.Wait(absl::Seconds(60));
   ASSERT_TRUE(status.has_value());
