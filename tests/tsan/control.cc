@@ -29,7 +29,7 @@ void CountBoth(Counters* counters) {
   CountGuarded(counters);
 }
 
-[[gnu::noinline]] void CountWhen(absl::Mutex* mutex, bool* ready, std::atomic<bool>* waits) {
+[[gnu::noinline]] void WaitUntilReady(absl::Mutex* mutex, bool* ready, std::atomic<bool>* waits) {
   waits->store(true, std::memory_order_relaxed);
   mutex->LockWhen(absl::Condition(ready));
   mutex->Unlock();
@@ -43,7 +43,7 @@ void WaitForWhatAnotherHolds() {
     bool ready = false;
     std::atomic<bool> waits = false;
     mutex.Lock();
-    std::thread waiter(CountWhen, &mutex, &ready, &waits);
+    std::thread waiter(WaitUntilReady, &mutex, &ready, &waits);
     while (!waits.load(std::memory_order_relaxed)) std::this_thread::yield();
     for (int turn = 0; turn < 100; ++turn) std::this_thread::yield();
     ready = true;
