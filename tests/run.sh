@@ -1,23 +1,22 @@
 #!/usr/bin/env bash
 # Installs what is missing, builds, and runs every test.
 #
-#   tests/run.sh [--unit] [--asan | --tsan] [--configure] [--ci]
+#   tests/run.sh [--unit] [--asan | --tsan] [--ci]
 #
-#   --unit       only the unit tests
-#   --asan       build with AddressSanitizer and UndefinedBehaviorSanitizer (folder build-asan);
-#                unit, fuzz and integration tests
-#   --tsan       build with ThreadSanitizer (folder build-tsan); unit and integration tests
-#   --configure  only make the build folder and generate sources: what clang-tidy needs
-#   --ci         every tool that a test wants is required (also: CI=true in the environment)
+#   --unit  only the unit tests
+#   --asan  build with AddressSanitizer and UndefinedBehaviorSanitizer (folder build-asan);
+#           unit, fuzz and integration tests
+#   --tsan  build with ThreadSanitizer (folder build-tsan); unit and integration tests
+#   --ci    every tool that a test wants is required (also: CI=true in the environment)
 #
-# The sanitizer builds are unity builds: see .ci/run.
+# Tests are compiled in unity builds, with sanitizers the programs too: see .ci/run.
 # CC and CXX choose the compiler of a new build folder. Ends with "N passed, N failed".
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-usage() { sed -n '2,15s/^# \{0,1\}//p' tests/run.sh; }
+usage() { sed -n '2,14s/^# \{0,1\}//p' tests/run.sh; }
 
-mode=release labels='' ci=false configure_only=false
+mode=release labels='' ci=false
 [ "${CI:-}" != true ] || ci=true
 for argument in "$@"; do
   case $argument in
@@ -29,7 +28,6 @@ for argument in "$@"; do
       fi
       mode=${argument#--}
       ;;
-    --configure) configure_only=true ;;
     --ci) ci=true ;;
     -h | --help) usage && exit 0 ;;
     *) echo "run.sh: unknown option '$argument'; see --help" >&2 && exit 2 ;;
@@ -41,25 +39,24 @@ if $ci; then deploy/install-deps.sh --ci; else deploy/install-deps.sh; fi
 
 # What dies of a signal is to be seen dying of it, by the failure handler that is under test.
 own_signals="handle_segv=0 handle_sigbus=0 handle_sigill=0 handle_sigfpe=0 handle_abort=0"
-# Most of a file's time goes to the headers of gRPC, Abseil and GoogleTest, and to what they instantiate.
-unity=(-DCMAKE_UNITY_BUILD=ON -DCMAKE_UNITY_BUILD_BATCH_SIZE=16)
 case $mode in
   release)
     build=build
-    options=(-DCMAKE_BUILD_TYPE=Release "-DCENTER_CI=$($ci && echo ON || echo OFF)")
+    # The programs themselves are compiled as they are without this script.
+    options=(-DCMAKE_BUILD_TYPE=Release -DCENTER_FAST_BUILD=tests "-DCENTER_CI=$($ci && echo ON || echo OFF)")
     ;;
   asan)
     build="build-asan"
     sanitizers=address,undefined
     case $(basename "${CXX:-c++}") in clang*) sanitizers+=,fuzzer-no-link ;; esac
-    options=(-DCMAKE_BUILD_TYPE=RelWithDebInfo "${unity[@]}" "-DCENTER_SANITIZE=$sanitizers")
+    options=(-DCMAKE_BUILD_TYPE=RelWithDebInfo -DCENTER_FAST_BUILD=all "-DCENTER_SANITIZE=$sanitizers")
     labels=${labels:-'unit|fuzz|integration'}
     export ASAN_OPTIONS="detect_stack_use_after_return=1 strict_string_checks=1 $own_signals"
     export UBSAN_OPTIONS=print_stacktrace=1:halt_on_error=1
     ;;
   tsan)
     build="build-tsan"
-    options=(-DCMAKE_BUILD_TYPE=RelWithDebInfo "${unity[@]}" -DCENTER_SANITIZE=thread)
+    options=(-DCMAKE_BUILD_TYPE=RelWithDebInfo -DCENTER_FAST_BUILD=all -DCENTER_SANITIZE=thread)
     labels=${labels:-'unit|integration'}
     # gcc 12's ThreadSanitizer ends at once on kernels with more than 28 random bits in addresses.
     if [ -z "${CXX:-}" ] && command -v clang++-19 >/dev/null; then
@@ -78,10 +75,6 @@ if [ -f tests/lsan.supp ]; then
 fi
 
 cmake -S . -B "$build" -G Ninja -DCENTER_TESTS=ON "${options[@]}"
-if $configure_only; then
-  cmake --build "$build" -j "$jobs" --target center_proto_sources
-  exit
-fi
 cmake --build "$build" -j "$jobs"
 
 select=()

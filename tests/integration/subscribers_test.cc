@@ -168,6 +168,7 @@ TEST(SubscribersTest, ANamedSubscriptionResumesWhereItCommitted) {
   // The subscription is desired state: a restarted coordinator knows it.
   ASSERT_TRUE(commit(cursor, false, &response).ok());
   third.Cancel();
+  producers.clear();  // or the workers drain them
   fleet.Stop();
   fleet.Start();
   ASSERT_TRUE(fleet.WaitReady("default"));
