@@ -112,6 +112,9 @@ class JobServiceTest : public CoordinatorTest {
       v1::StartServerRequest request;
       request.set_name("s");
       request.mutable_spec()->set_port(0);
+      // The worker sends one heartbeat, and no other while a test waits.
+      request.mutable_spec()->mutable_liveness_timeout()->set_seconds(
+          2 * absl::ToInt64Seconds(kPatience));
       const auto started = Start(request);
       ASSERT_TRUE(started.ok()) << started.status();
     }
