@@ -1,12 +1,14 @@
 // gRPC: whoever is told that an operation is done has seen what was done before it began; OnDone
 // has seen all that was done for its call, and who has shut a server down what was done for each. A
-// client that has the status of a call has seen what its server did before: ThreadSanitizer follows
-// what a thread sends itself, but gRPC may leave the sending to another.
+// server that has a call has seen what its client did before, and a client that has the status of a
+// call what its server did before: ThreadSanitizer follows what a thread sends itself, but gRPC may
+// leave the sending to another.
 //
 // An operation is told apart by its tag: in the callback API the functor to run, else what the
 // completion queue returns.
 #include <grpc/grpc.h>
 #include <sanitizer/tsan_interface.h>
+#include <stdint.h>
 
 #include <algorithm>
 
@@ -17,20 +19,28 @@
 
 namespace {
 
-char answered;  // only its address matters
+char asked;  // only their addresses matter
+char answered;
 
-bool Answers(const grpc_op* ops, size_t count) {
-  return std::any_of(ops, ops + count,
-                     [](const grpc_op& op) { return op.op == GRPC_OP_SEND_STATUS_FROM_SERVER; });
+bool Has(grpc_op_type type, const grpc_op* ops, size_t count) {
+  return std::any_of(ops, ops + count, [type](const grpc_op& op) { return op.op == type; });
 }
 
 }  // namespace
+
+uint8_t grpc_call_is_client(grpc_call* call);  // exported, but in no public header
 
 extern "C" grpc_call_error grpc_call_start_batch(grpc_call* call, const grpc_op* ops, size_t count,
                                                  void* tag, void* reserved) {
   static auto* const next = center::tsan::Next<decltype(grpc_call_start_batch)>();
   __tsan_release(tag);
-  if (Answers(ops, count)) __tsan_release(&answered);
+  if (grpc_call_is_client(call) != 0) {
+    if (Has(GRPC_OP_SEND_INITIAL_METADATA, ops, count)) __tsan_release(&asked);
+  } else {
+    // A server waits for the end of a call before it handles the call.
+    if (Has(GRPC_OP_RECV_CLOSE_ON_SERVER, ops, count)) __tsan_acquire(&asked);
+    if (Has(GRPC_OP_SEND_STATUS_FROM_SERVER, ops, count)) __tsan_release(&answered);
+  }
   return next(call, ops, count, tag, reserved);
 }
 
