@@ -66,7 +66,7 @@ class Direct final : public PayloadSource {
  public:
   Direct(const DirectOptions& options, const v1::StreamPayloadsRequest& request)
       : options_(options), shared_(std::make_shared<Shared>(options.connect)) {
-    rpc::KeepCallbackThreads();
+    rpc::PrepareCallbackThreads();
     stream_ = std::make_shared<relay::MergedStream>(
         shared_->directory, shared_->channels, [shared = shared_] { shared->GiveTurn(); },
         relay::MergedStream::Archives::kRelayed);

@@ -45,7 +45,7 @@ void InitServerPlugins() {
 }
 
 absl::StatusOr<BoundServer> StartServer(const ServerOptions& options) {
-  KeepCallbackThreads();
+  PrepareCallbackThreads();
   grpc::ServerBuilder builder;
   builder.AddChannelArgument(GRPC_ARG_ALLOW_REUSEPORT, 0);
   builder.AddChannelArgument(GRPC_ARG_KEEPALIVE_TIME_MS, 60'000);
