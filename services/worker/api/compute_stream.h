@@ -2,11 +2,13 @@
 //
 //   Start ─▶ hello ─▶ OPEN ── run ──▶ engine ── done ──▶ result …
 //                       │
-//                       ├── half-closed by the coordinator ─▶ ENDING(OK): what was asked for is
-//                       answered still ├── End, the worker is ending ──────▶ ENDING(UNAVAILABLE):
-//                       what is answered goes out ├── malformed request ──────────────▶
-//                       BROKEN(INVALID_ARGUMENT) └── cancelled, connection lost ─────▶ BROKEN:
-//                       running tasks are told to stop
+//                       ├── half-closed by the coordinator ─▶ ENDING(OK): what was asked for
+//                       │                                     is answered still
+//                       ├── End, the worker is ending ──────▶ ENDING(UNAVAILABLE): what is
+//                       │                                     answered goes out
+//                       ├── malformed request ──────────────▶ BROKEN(INVALID_ARGUMENT)
+//                       └── cancelled, connection lost ─────▶ BROKEN: running tasks are told
+//                                                             to stop
 //
 // Memory: chunks that wait are bounded by the engine; results that the coordinator does not take by
 // kUnsentBytesMax and one result for each compute thread, which then waits and runs nothing else.
