@@ -1,5 +1,10 @@
 #include "services/coordinator/supervision/event_loop.h"
 
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <asio/buffer.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 #include <asio/post.hpp>
 #include <chrono>
@@ -12,13 +17,65 @@
 
 namespace center::supervision {
 
-EventLoop::EventLoop() : work_(asio::make_work_guard(context_)), signal_descriptor_(context_) {}
+EventLoop::EventLoop()
+    : work_(asio::make_work_guard(context_)), wake_(context_), signal_descriptor_(context_) {
+  ScopedFd fd(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  std::error_code error;
+  if (fd.valid()) wake_.assign(fd.get(), error);
+  if (!fd.valid() || error) return;  // Post does without
+  static_cast<void>(fd.Release());   // the descriptor's now
+  AwaitWake();
+}
 
 EventLoop::~EventLoop() {
   if (signals_ != nullptr) signal_descriptor_.release();
+  std::vector<std::function<void()>> tasks;
+  do {  // what is destroyed may post
+    tasks.clear();
+    absl::MutexLock lock(&mutex_);
+    tasks.swap(posted_);
+  } while (!tasks.empty());
 }
 
-void EventLoop::Post(std::function<void()> task) { asio::post(context_, std::move(task)); }
+void EventLoop::Post(std::function<void()> task) {
+  {
+    absl::MutexLock lock(&mutex_);
+    posted_.push_back(std::move(task));
+    if (posted_.size() > 1) return;  // who posted the first one wakes the thread
+  }
+  constexpr uint64_t kOne = 1;
+  if (!InControlThread() && wake_.is_open() &&
+      ::write(wake_.native_handle(), &kOne, sizeof kOne) == sizeof kOne) {
+    return;
+  }
+  asio::post(context_, [this] { RunPosted(); });
+}
+
+void EventLoop::AwaitWake() {
+  wake_.async_read_some(asio::buffer(wakes_), [this](const std::error_code& error, size_t) {
+    if (error) return;
+    AwaitWake();
+    RunPosted();
+  });
+}
+
+// Those that are there now: timers and descriptors get their turn before what these post.
+void EventLoop::RunPosted() {
+  std::vector<std::function<void()>> tasks;
+  {
+    absl::MutexLock lock(&mutex_);
+    tasks.swap(posted_);
+  }
+  auto next = tasks.begin();
+  while (next != tasks.end() && !context_.stopped()) {
+    const std::function<void()> task = std::move(*next++);
+    task();
+  }
+  if (next == tasks.end()) return;
+  absl::MutexLock lock(&mutex_);
+  posted_.insert(posted_.begin(), std::make_move_iterator(next),
+                 std::make_move_iterator(tasks.end()));
+}
 
 void EventLoop::Run() {
   control_thread_.store(std::this_thread::get_id());

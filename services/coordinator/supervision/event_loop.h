@@ -2,18 +2,22 @@
 // decides runs. Others post to it and never wait for it.
 #pragma once
 
+#include <array>
 #include <asio/executor_work_guard.hpp>
 #include <asio/io_context.hpp>
 #include <asio/posix/stream_descriptor.hpp>
 #include <asio/steady_timer.hpp>
 #include <atomic>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <thread>
 #include <vector>
 
+#include "absl/base/thread_annotations.h"
 #include "absl/status/status.h"
 #include "absl/status/statusor.h"
+#include "absl/synchronization/mutex.h"
 #include "services/common/clock.h"
 #include "services/common/fd.h"
 #include "services/common/signal_pipe.h"
@@ -45,10 +49,18 @@ class EventLoop {
 
  private:
   void AwaitSignal();
+  void AwaitWake();
+  void RunPosted();
 
   asio::io_context context_{1};
   asio::executor_work_guard<asio::io_context::executor_type> work_;
   std::atomic<std::thread::id> control_thread_{};
+  absl::Mutex mutex_;
+  std::vector<std::function<void()>> posted_ ABSL_GUARDED_BY(mutex_);
+  // An eventfd of our own. Asio wakes its thread while it holds the lock that the thread takes
+  // next: each task would make it sleep once more.
+  asio::posix::stream_descriptor wake_;
+  std::array<uint64_t, 2> wakes_{};  // more than a read returns: Asio need not try another
   // Control thread only.
   std::unique_ptr<SignalPipe> signals_;
   asio::posix::stream_descriptor signal_descriptor_;  // borrows that of signals_

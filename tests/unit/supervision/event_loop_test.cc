@@ -5,6 +5,8 @@
 
 #include <chrono>
 #include <csignal>
+#include <functional>
+#include <memory>
 #include <thread>
 #include <vector>
 
@@ -41,6 +43,62 @@ TEST(EventLoopTest, StopFromAnotherThreadEndsAnIdleLoop) {
   std::thread runner([&] { loop.Run(); });
   loop.Stop();
   runner.join();
+}
+
+TEST(EventLoopTest, TasksThatPostForEverLeaveTimersTheirTurn) {
+  EventLoop loop;
+  std::function<void()> again = [&] { loop.Post(again); };
+  loop.Post(again);
+  DeadlineTimer timer(loop, [&] {
+    loop.Stop();
+    return SteadyTime::max();
+  });
+  timer.ArmBy(Now() + milliseconds(1));
+  loop.Run();
+}
+
+TEST(EventLoopTest, TasksThatAreLeftAreDestroyedAndNotRun) {
+  const auto token = std::make_shared<int>();
+  {
+    EventLoop loop;
+    loop.Post([&] { loop.Stop(); });
+    loop.Post([token] { ADD_FAILURE() << "it is run"; });
+    loop.Run();
+    loop.Post([token, &loop] { ADD_FAILURE() << "it is run"; });
+    EXPECT_EQ(token.use_count(), 3);
+  }
+  EXPECT_EQ(token.use_count(), 1);
+}
+
+// A task whose destruction posts: a stream that it held is the last to go.
+TEST(EventLoopTest, WhatIsLeftMayPostWhenItIsDestroyed) {
+  const auto token = std::make_shared<int>();
+  {
+    EventLoop loop;
+    const std::shared_ptr<void> posts(nullptr, [&](void*) { loop.Post([token] {}); });
+    loop.Post([posts] {});
+  }
+  EXPECT_EQ(token.use_count(), 1);
+}
+
+TEST(EventLoopTest, ManyThreadsPostAndEveryTaskRunsOnce) {
+  constexpr int kThreads = 4;
+  constexpr int kTasks = 2000;
+  EventLoop loop;
+  int runs = 0;
+  std::vector<std::thread> posters;
+  for (int i = 0; i < kThreads; ++i) {
+    posters.emplace_back([&] {
+      for (int task = 0; task < kTasks; ++task) {
+        loop.Post([&] {
+          if (++runs == kThreads * kTasks) loop.Stop();
+        });
+      }
+    });
+  }
+  loop.Run();
+  for (std::thread& poster : posters) poster.join();
+  EXPECT_EQ(runs, kThreads * kTasks);
 }
 
 TEST(EventLoopTest, HandlesEverySignal) {
