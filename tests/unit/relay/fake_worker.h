@@ -52,7 +52,7 @@ class FakeWorker final : public v1::WorkerService::CallbackService {
   size_t live_calls() const;
   uint64_t bytes_written() const;
   std::vector<v1::StreamPayloadsRequest> requests() const;
-  // Waits until no call is open. False after kPatience.
+  // Waits until so many calls are open. False after kPatience.
   bool WaitForCalls(size_t count) const;
 
  private:

@@ -64,7 +64,7 @@ TEST(EventLoopTest, TasksThatAreLeftAreDestroyedAndNotRun) {
     loop.Post([&] { loop.Stop(); });
     loop.Post([token] { ADD_FAILURE() << "it is run"; });
     loop.Run();
-    loop.Post([token, &loop] { ADD_FAILURE() << "it is run"; });
+    loop.Post([token] { ADD_FAILURE() << "it is run"; });
     EXPECT_EQ(token.use_count(), 3);
   }
   EXPECT_EQ(token.use_count(), 1);
