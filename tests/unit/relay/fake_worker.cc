@@ -230,6 +230,14 @@ bool FakeWorker::WaitForCalls(size_t count) const {
   return mutex_.AwaitWithTimeout(absl::Condition(&reached), kPatience);
 }
 
+bool FakeWorker::WaitForBytesWritten(uint64_t bytes) const {
+  absl::MutexLock lock(&mutex_);
+  const auto reached = [this, bytes]() ABSL_EXCLUSIVE_LOCKS_REQUIRED(mutex_) {
+    return bytes_written_ >= bytes;
+  };
+  return mutex_.AwaitWithTimeout(absl::Condition(&reached), kPatience);
+}
+
 std::set<FakeWorker::Call*> FakeWorker::TakeWaiting() { return std::exchange(waiting_, {}); }
 
 grpc::ServerWriteReactor<v1::StreamPayloadsResponse>* FakeWorker::StreamPayloads(

@@ -54,6 +54,8 @@ class FakeWorker final : public v1::WorkerService::CallbackService {
   std::vector<v1::StreamPayloadsRequest> requests() const;
   // Waits until so many calls are open. False after kPatience.
   bool WaitForCalls(size_t count) const;
+  // Waits until so many bytes have been written. False after kPatience.
+  bool WaitForBytesWritten(uint64_t bytes) const;
 
  private:
   class Call;

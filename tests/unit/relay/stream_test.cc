@@ -27,6 +27,7 @@ TEST_F(StreamTest, WorkersTakeTurns) {
   }
   Publish();
   Subscriber subscriber(*stub_, Earliest());
+  for (const auto& worker : workers_) ASSERT_TRUE(worker->WaitForBytesWritten(1 << 20));
   ASSERT_TRUE(subscriber.ReadAll().ok());
   EXPECT_EQ(subscriber.fault(), "");
   int longest = 0;
