@@ -37,7 +37,7 @@ extern "C" grpc_call_error grpc_call_start_batch(grpc_call* call, const grpc_op*
   if (grpc_call_is_client(call) != 0) {
     if (Has(GRPC_OP_SEND_INITIAL_METADATA, ops, count)) __tsan_release(&asked);
   } else {
-    // A server waits for the end of a call before it handles the call.
+    // A server asks to be told of the end of a call before it handles it.
     if (Has(GRPC_OP_RECV_CLOSE_ON_SERVER, ops, count)) __tsan_acquire(&asked);
     if (Has(GRPC_OP_SEND_STATUS_FROM_SERVER, ops, count)) __tsan_release(&answered);
   }
