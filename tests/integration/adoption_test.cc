@@ -251,7 +251,7 @@ TEST(AdoptionTest, ACoordinatorIsReplacedOnRequestWhileWorkersGoOn) {
   Load load(port, 2);
   ASSERT_TRUE(WaitFor([&] { return load.sent() > 200; }));
   // Sanitizers make processes slow to begin and to end.
-  const RunResult restart = fleet.Ctl({"coordinator", "restart", "--timeout", "60s"});
+  const RunResult restart = fleet.Ctl({"coordinator", "restart", "--timeout", "45s"});
   EXPECT_EQ(restart.exit_code, 0) << restart.err;
   EXPECT_THAT(restart.err, HasSubstr(absl::StrCat("coordinator restarted: pid ", old)));
   EXPECT_THAT(restart.err, HasSubstr("2 workers go on"));
