@@ -20,7 +20,7 @@ inline constexpr absl::Duration kCallbackBeat = absl::Milliseconds(500);
 //
 // There is one for every two cores. gRPC makes two where there is but one core to spare, and then
 // each event wakes both: one to handle it, and the other to watch the sockets meanwhile. With one,
-// a job of one input is back a tenth sooner (`centerctl bench compute --part overhead`).
+// a job of one input is back a tenth sooner (tests/bench/compute_compare.py --part overhead).
 //
 // A callback must not wait for another callback, ever: there may be no other thread to run it.
 void PrepareCallbackThreads();
